@@ -1,0 +1,12 @@
+//! Forward-mode dual numbers: a tensor and its derivative along one direction.
+//!
+//! Burn differentiates once. A gradient penalty needs the gradient of a gradient; section 7 of
+//! `DESIGN.md` explains how one ordinary backward and one pass of dual numbers give it exactly.
+
+mod activation;
+mod burn_layers;
+mod norm;
+mod number;
+mod shape;
+
+pub use number::{Dual, Forward};

@@ -1,0 +1,367 @@
+//! The game of two players: any generator, any critic, any adversarial loss.
+
+mod config;
+
+use burn::module::Module;
+use burn::prelude::*;
+use burn::tensor::activation;
+
+pub use config::{GanConfig, InstanceNoise};
+
+use super::{Clock, Ema, Game, Player, Report, SampleRequest, State, StateError};
+use crate::error::ConfigError;
+use crate::loss::Objective;
+use crate::nn::{Critic, Generator};
+use crate::penalty::{Penalty, clip_weights, gradient_penalty};
+use crate::rng::Stream;
+
+/// A generator against a critic, Algorithm 1 of
+/// [Generative Adversarial Networks](https://arxiv.org/abs/1406.2661) and its descendants.
+///
+/// A batch is a tensor of real samples, `[batch, …]`. It is split into `critic_steps` equal parts, and
+/// every part is compared with as many generated samples from fresh latents; a remainder is dropped.
+/// Then the generator takes one step, on as many fresh latents as a part has samples.
+///
+/// Reported, each from the last critic step of the round and the generator step:
+///
+/// | name | meaning |
+/// | --- | --- |
+/// | `critic`, `generator` | the adversarial losses, without penalty |
+/// | `d_real`, `d_fake` | mean belief of the critic that real and generated samples are real: `sigmoid(score)` for the cross-entropy losses, the score itself for all others |
+/// | `penalty` | value of the penalty, only in rounds that have one |
+/// | `critic_gradient`, `generator_gradient` | norms before clipping |
+///
+/// A loss or a gradient that is not finite moves nobody: after a bad critic step the generator does
+/// not move either, and its gradient is reported as NaN.
+#[derive(Debug)]
+pub struct Gan<G: Module, C: Module, const D: usize> {
+    config: GanConfig,
+    objective: Box<dyn Objective>,
+    generator: Player<G>,
+    critic: Player<C>,
+    average: Option<Ema<G>>,
+    device: Device,
+}
+
+/// The random numbers of a round. One stream per purpose, so that turning one thing on does not
+/// change what the others draw.
+struct Draws {
+    latents: Stream,
+    noise: Stream,
+    penalty: Stream,
+    noise_std: f64,
+}
+
+/// What a critic step has to say; all `[1]` and off the tape.
+struct CriticStep {
+    loss: Tensor<1>,
+    d_real: Tensor<1>,
+    d_fake: Tensor<1>,
+    penalty: Option<Tensor<1>>,
+    gradient_norm: Tensor<1>,
+}
+
+impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
+    /// A game that has not begun. Both modules live on one device with `autodiff()`.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is [not valid](GanConfig::validate), or its latent size is not the
+    /// generator's.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the generator has no parameters or was made on a device without autodiff.
+    pub fn new(config: GanConfig, generator: G, critic: C) -> Result<Self, ConfigError> {
+        config.validate()?;
+        if config.latent.size() != generator.latent_size() {
+            return Err(ConfigError::new(
+                "latent.size",
+                config.latent.size(),
+                format!("{}, what the generator takes", generator.latent_size()),
+            ));
+        }
+        let device = generator.devices().into_iter().next();
+        let device = device.expect("a generator must have parameters");
+        assert!(
+            device.is_autodiff(),
+            "players must be made on a device with autodiff: `device.autodiff()`"
+        );
+        let smoothing = config.label_smoothing.unwrap_or(0.0);
+        let generator = Player::new("generator", generator, config.generator_optimizer)
+            .with_gradient_clipping(config.gradient_clip_norm);
+        let critic = Player::new("critic", critic, config.critic_optimizer)
+            .with_gradient_clipping(config.gradient_clip_norm);
+        Ok(Self {
+            objective: Box::new(config.loss.with_label_smoothing(smoothing)?),
+            average: config.ema.map(|ema| Ema::new(generator.module(), ema)),
+            config,
+            generator,
+            critic,
+            device,
+        })
+    }
+
+    /// Plays for another objective than [`GanConfig::loss`]; label smoothing is then its own matter.
+    #[must_use]
+    pub fn with_objective(mut self, objective: impl Objective + 'static) -> Self {
+        self.objective = Box::new(objective);
+        self
+    }
+
+    /// How the two play.
+    pub fn config(&self) -> &GanConfig {
+        &self.config
+    }
+
+    /// The generator.
+    pub fn generator(&self) -> &Player<G> {
+        &self.generator
+    }
+
+    /// The critic.
+    pub fn critic(&self) -> &Player<C> {
+        &self.critic
+    }
+
+    /// The moving average of the generator, if there is one.
+    pub fn average(&self) -> Option<&Ema<G>> {
+        self.average.as_ref()
+    }
+
+    /// The critic learns to tell `real` from what the generator makes now.
+    fn critic_step(&mut self, real: Tensor<D>, clock: &Clock, draws: &mut Draws) -> CriticStep {
+        let latents = self.latents(real.dims()[0], draws);
+        let fake = self.generator.opponent().generate(latents);
+        let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
+        let (on_real, on_fake) = score_both(self.critic.module(), real.clone(), fake.clone());
+        let (d_real, d_fake) = (self.belief(&on_real), self.belief(&on_fake));
+        let loss = self.objective.critic_loss(on_real, on_fake);
+        let reported = loss.clone().inner();
+
+        let penalty = self.penalty(real, fake, clock, draws);
+        let mut total = loss;
+        if let Some((penalty, weight)) = &penalty {
+            total = total + penalty.surrogate.clone() * *weight;
+        }
+        let step = self.critic.minimize(unless_broken(total));
+        if let Some(limit) = self.config.weight_clip {
+            self.critic.change(|critic| clip_weights(critic, limit));
+        }
+        CriticStep {
+            loss: reported,
+            d_real,
+            d_fake,
+            penalty: penalty.map(|(penalty, _)| penalty.value),
+            gradient_norm: step.gradient_norm,
+        }
+    }
+
+    /// The generator learns to please the critic: `(loss, norm of the gradient)`. `healthy` is 1, or
+    /// NaN if the generator must not move.
+    fn generator_step(
+        &mut self,
+        real: Tensor<D>,
+        healthy: Tensor<1>,
+        draws: &mut Draws,
+    ) -> (Tensor<1>, Tensor<1>) {
+        let latents = self.latents(real.dims()[0], draws);
+        let fake = draws.add_noise(self.generator.module().generate(latents));
+        let critic = self.critic.opponent();
+        let on_real = self
+            .objective
+            .needs_real_for_generator()
+            .then(|| critic.score(draws.add_noise(real).into()).primal);
+        let on_fake = critic.score(fake.into()).primal;
+        let loss = self.objective.generator_loss(on_real, on_fake);
+        let reported = loss.clone().inner();
+        let total = unless_broken(loss) * Tensor::from_inner(healthy);
+        let step = self.generator.minimize(total);
+        (reported, step.gradient_norm)
+    }
+
+    /// The penalty and its weight, in rounds that have one.
+    fn penalty(
+        &self,
+        real: Tensor<D>,
+        fake: Tensor<D>,
+        clock: &Clock,
+        draws: &mut Draws,
+    ) -> Option<(Penalty, f64)> {
+        let config = self.config.penalty?;
+        if !clock.every(config.every) {
+            return None;
+        }
+        let points = config.rule.points().draw(real, fake, &mut draws.penalty);
+        let penalty = gradient_penalty(&config.rule, self.critic.module(), points);
+        Some((penalty, config.every as f64))
+    }
+
+    fn latents(&self, count: usize, draws: &mut Draws) -> Tensor<2> {
+        self.config
+            .latent
+            .draw(count, &mut draws.latents, &self.device)
+    }
+
+    fn belief(&self, scores: &Tensor<2>) -> Tensor<1> {
+        let scores = scores.clone().inner();
+        if self.objective.scores_are_logits() {
+            activation::sigmoid(scores).mean()
+        } else {
+            scores.mean()
+        }
+    }
+}
+
+impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
+    type Batch = Tensor<D>;
+
+    /// Algorithm 1 of Goodfellow et al. (2014).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the batch has fewer samples than there are critic steps.
+    fn round(&mut self, batch: Tensor<D>, clock: &Clock) -> Report {
+        let images = Self::batch_size(&batch);
+        let part = images / self.config.critic_steps;
+        assert!(
+            part > 0,
+            "a batch of {images} cannot be split over {} critic steps",
+            self.config.critic_steps
+        );
+        let batch = Tensor::from_inner(batch.inner());
+        let mut draws = Draws::new(&self.config, clock);
+
+        let mut healthy = Tensor::ones([1], &batch.device().without_autodiff());
+        let mut last = None;
+        for step in 0..self.config.critic_steps {
+            let real = batch.clone().narrow(0, step * part, part);
+            let critic = self.critic_step(real.clone(), clock, &mut draws);
+            healthy = healthy + critic.gradient_norm.clone() * 0.0;
+            last = Some((real, critic));
+        }
+        let (real, critic) = last.expect("validated to be one step or more");
+        let (loss, gradient_norm) = self.generator_step(real, healthy, &mut draws);
+        if let Some(average) = &mut self.average {
+            average.update(self.generator.module(), clock, images);
+        }
+
+        let mut report = Report::default()
+            .with("critic", critic.loss)
+            .with("generator", loss)
+            .with("d_real", critic.d_real)
+            .with("d_fake", critic.d_fake);
+        if let Some(penalty) = critic.penalty {
+            report = report.with("penalty", penalty);
+        }
+        report
+            .with("critic_gradient", critic.gradient_norm)
+            .with("generator_gradient", gradient_norm)
+    }
+
+    fn batch_size(batch: &Tensor<D>) -> usize {
+        batch.dims()[0]
+    }
+
+    fn latent_size(&self) -> usize {
+        self.config.latent.size()
+    }
+
+    /// Samples of rank 4 as they are; others become pictures `[count, 1, 1, values]`.
+    fn sample(&self, request: &SampleRequest) -> Tensor<4> {
+        let latents = request.latents.clone().inner();
+        let samples = match &self.average {
+            Some(average) if request.averaged => average.module().generate(latents),
+            _ => self.generator.module().valid().generate(latents),
+        };
+        let dims = samples.dims();
+        if D == 4 {
+            samples.reshape([dims[0], dims[1], dims[2], dims[3]])
+        } else {
+            samples.reshape([dims[0], 1, 1, dims[1..].iter().product()])
+        }
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::default();
+        self.generator.save(&mut state);
+        self.critic.save(&mut state);
+        if let Some(average) = &self.average {
+            average.save(&mut state);
+        }
+        state
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.generator.load(state)?;
+        self.critic.load(state)?;
+        match &mut self.average {
+            Some(average) => average.load(state),
+            None => Ok(()),
+        }
+    }
+
+    fn scale_learning_rate(&mut self, factor: f64) {
+        self.generator.scale_learning_rate(factor);
+        self.critic.scale_learning_rate(factor);
+    }
+
+    fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            (self.generator.name(), self.generator.parameter_count()),
+            (self.critic.name(), self.critic.parameter_count()),
+        ]
+    }
+}
+
+impl Draws {
+    fn new(config: &GanConfig, clock: &Clock) -> Self {
+        Self {
+            latents: clock.stream("latents"),
+            noise: clock.stream("instance-noise"),
+            penalty: clock.stream("penalty"),
+            noise_std: config
+                .instance_noise
+                .map_or(0.0, |noise| noise.std_at(clock)),
+        }
+    }
+
+    fn add_noise<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
+        if self.noise_std == 0.0 {
+            return x;
+        }
+        let noise = self.noise.normal(x.dims(), &x.device());
+        x + noise * self.noise_std
+    }
+}
+
+/// The scores of both, in one pass where samples do not see each other; a critic that compares
+/// samples must not be shown real and generated ones in one batch.
+fn score_both<C: Critic<D>, const D: usize>(
+    critic: &C,
+    real: Tensor<D>,
+    fake: Tensor<D>,
+) -> (Tensor<2>, Tensor<2>) {
+    if critic.couples_samples() {
+        return (
+            critic.score(real.into()).primal,
+            critic.score(fake.into()).primal,
+        );
+    }
+    let (reals, fakes) = (real.dims()[0], fake.dims()[0]);
+    let scores = critic.score(Tensor::cat(vec![real, fake], 0).into()).primal;
+    (
+        scores.clone().narrow(0, 0, reals),
+        scores.narrow(0, reals, fakes),
+    )
+}
+
+/// The loss, with a gradient that is NaN if its value is not finite: an infinite loss can have a
+/// finite gradient, and must not move anybody either.
+fn unless_broken(loss: Tensor<1>) -> Tensor<1> {
+    let factor = loss.clone().detach() * 0.0 + 1.0;
+    loss * factor
+}
+
+#[cfg(test)]
+mod tests;

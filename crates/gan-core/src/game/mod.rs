@@ -1,0 +1,18 @@
+//! Players, their averages, and the algorithms that let them play.
+
+mod clock;
+mod ema;
+mod game;
+mod gan;
+mod player;
+mod report;
+mod state;
+
+pub use clock::Clock;
+pub use ema::{Ema, EmaConfig};
+pub use game::{Game, SampleRequest};
+pub use gan::{Gan, GanConfig, InstanceNoise};
+pub use player::{Player, Step};
+pub use report::Report;
+pub(crate) use state::Path;
+pub use state::{State, StateError, restore_module, snapshot_module};

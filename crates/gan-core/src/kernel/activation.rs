@@ -1,0 +1,44 @@
+//! Activations.
+
+use burn::prelude::*;
+use burn::tensor::activation;
+
+/// `max(x, slope · x)` for a slope in `[0, 1]`; slope 0 is ReLU.
+pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if super::flex::node::is_supported(&x) {
+        return super::flex::node::leaky_relu(x, slope);
+    }
+    plain_leaky_relu(x, slope)
+}
+
+/// [`leaky_relu`] in Burn's own operations.
+pub(crate) fn plain_leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
+    if slope == 0.0 {
+        activation::relu(x)
+    } else {
+        activation::leaky_relu(x, slope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    #[test]
+    fn kernel_and_plain_operation_agree_in_value_and_gradient() {
+        let device = Device::flex().autodiff();
+        for slope in [0.0, 0.2] {
+            let run = |f: fn(Tensor<2>, f64) -> Tensor<2>| {
+                let x = Stream::new(1, "x", 0).normal([7, 5], &device).require_grad();
+                let y = f(x.clone(), slope);
+                let gradients = (y.clone().square().sum()).backward();
+                (y.into_data(), x.grad(&gradients).expect("tracked").into_data())
+            };
+            let (ours, plain) = (run(leaky_relu), run(plain_leaky_relu));
+            ours.0.assert_approx_eq::<f32>(&plain.0, Default::default());
+            ours.1.assert_approx_eq::<f32>(&plain.1, Default::default());
+        }
+    }
+}

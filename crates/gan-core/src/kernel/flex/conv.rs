@@ -1,0 +1,563 @@
+//! Convolution, its adjoint and the gradient of its weight, over [`shift_gemm`](super::shift_gemm).
+//!
+//! A convolution of stride `s` is one of stride 1 over the `s²` interleaved sub-pictures
+//! ("phases") of its padded input; a transposed one is `s²` convolutions of stride 1, one for each
+//! phase of its output. Both read zero-padded planes laid end to end, several pictures at a time, so
+//! that the vectors do not care how narrow a picture is.
+
+use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::simd::vectorised;
+use super::shift_gemm::{LANES, Runs, SLACK, correlation, pack_panels, product};
+
+/// The sizes of a convolution from `big` to `small` pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConvShape {
+    /// Pictures.
+    pub batch: usize,
+    /// Channels on the big side.
+    pub big_channels: usize,
+    /// Height and width on the big side (the input of a convolution).
+    pub big: [usize; 2],
+    /// Channels on the small side.
+    pub small_channels: usize,
+    /// Height and width on the small side (its output).
+    pub small: [usize; 2],
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Zero padding on every side.
+    pub padding: usize,
+}
+
+/// Floats of packed input a task works on: half of a second-level cache of 1 MiB.
+const GROUP_FLOATS: usize = 128 * 1024;
+
+impl ConvShape {
+    /// Floats in one picture on the big side.
+    pub(crate) fn big_floats(&self) -> usize {
+        self.big_channels * self.big[0] * self.big[1]
+    }
+
+    /// Floats in one picture on the small side.
+    pub(crate) fn small_floats(&self) -> usize {
+        self.small_channels * self.small[0] * self.small[1]
+    }
+
+    /// Pictures per task, given the packed floats of one.
+    fn group(&self, floats: usize) -> usize {
+        let fair = self.batch.div_ceil(2 * rayon::current_num_threads());
+        (GROUP_FLOATS / floats.max(1)).clamp(1, fair.max(1))
+    }
+
+    /// Rows and columns of a plane of the packed big side.
+    fn phase_plane(&self) -> [usize; 2] {
+        let reach = (self.kernel - 1) / self.stride;
+        [0, 1].map(|axis| {
+            if self.stride == 1 {
+                // The zeros after a row are also the zeros before the next one.
+                let after = (self.kernel - 1).saturating_sub(self.padding);
+                (self.big[axis] + self.padding.max(after)).max(self.small[axis])
+            } else {
+                self.small[axis] + reach
+            }
+        })
+    }
+}
+
+/// Zero-padded planes of a few pictures: `[channel · s² + phase][picture][row][column]`.
+#[derive(Clone, Copy)]
+struct Packing {
+    channels: usize,
+    size: [usize; 2],
+    stride: usize,
+    /// Zeros before the first row and column, in pixels of the picture.
+    before: usize,
+    plane: [usize; 2],
+    /// Pictures the rows have room for.
+    pictures: usize,
+    /// Zeros past the end of a row that a tap may reach.
+    tail: usize,
+}
+
+impl Packing {
+    fn plane_floats(&self) -> usize {
+        self.plane[0] * self.plane[1]
+    }
+
+    fn columns(&self) -> usize {
+        self.pictures * self.plane_floats()
+    }
+
+    fn row_stride(&self) -> usize {
+        self.columns().next_multiple_of(16) + self.tail + SLACK
+    }
+
+    fn rows(&self) -> usize {
+        self.channels * self.stride * self.stride
+    }
+
+    fn floats(&self) -> usize {
+        self.rows() * self.row_stride()
+    }
+
+    /// Fills `rows` of `to` (which starts at the first of them) from pictures `[n][c][h][w]`.
+    #[inline]
+    fn pack(&self, from: &[f32], rows: Range<usize>, to: &mut [f32]) {
+        let picture_floats = self.channels * self.size[0] * self.size[1];
+        let pictures = from.len() / picture_floats;
+        let phases = self.stride * self.stride;
+        for (row, to) in rows.zip(to.chunks_mut(self.row_stride())) {
+            let (channel, phase) = (row / phases, row % phases);
+            let phase = [phase / self.stride, phase % self.stride];
+            for picture in 0..pictures {
+                let from = &from[picture * picture_floats + channel * self.size[0] * self.size[1]..]
+                    [..self.size[0] * self.size[1]];
+                let to = &mut to[picture * self.plane_floats()..][..self.plane_floats()];
+                self.pack_plane(from, phase, to);
+            }
+            to[pictures * self.plane_floats()..].fill(0.0);
+        }
+    }
+
+    #[inline]
+    fn pack_plane(&self, from: &[f32], phase: [usize; 2], to: &mut [f32]) {
+        let [height, width] = self.size;
+        let stride = self.stride;
+        // Column v of the plane is column s·v + phase − before of the picture.
+        let first = self.before.saturating_sub(phase[1]).div_ceil(stride);
+        let last = (width + self.before)
+            .saturating_sub(phase[1])
+            .div_ceil(stride)
+            .min(self.plane[1]);
+        for (u, to) in to.chunks_mut(self.plane[1]).enumerate() {
+            let y = (stride * u + phase[0]).wrapping_sub(self.before);
+            if y >= height || first >= last {
+                to.fill(0.0);
+                continue;
+            }
+            let from = &from[y * width..][..width];
+            let start = stride * first + phase[1] - self.before;
+            to[..first].fill(0.0);
+            to[last..].fill(0.0);
+            let to = &mut to[first..last];
+            match stride {
+                1 => to.copy_from_slice(&from[start..start + to.len()]),
+                2 => {
+                    for (to, from) in to.iter_mut().zip(from[start..].chunks(2)) {
+                        *to = from[0];
+                    }
+                }
+                _ => {
+                    for (to, from) in to.iter_mut().zip(from[start..].iter().step_by(stride)) {
+                        *to = *from;
+                    }
+                }
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// Packed input and product of one task, kept from call to call: fresh memory would have to be
+    /// cleared by the kernel page by page.
+    static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+
+    /// Both sides of a weight gradient, shared by its tasks.
+    static SHARED: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+fn grow(buffer: &mut Vec<f32>, floats: usize) -> &mut [f32] {
+    if buffer.len() < floats {
+        buffer.resize(floats, 0.0);
+    }
+    &mut buffer[..floats]
+}
+
+/// A vector whose every element the caller is about to write.
+pub(crate) fn uninitialised(floats: usize) -> Vec<MaybeUninit<f32>> {
+    let mut values = Vec::with_capacity(floats);
+    // SAFETY: `MaybeUninit` needs no initialisation.
+    unsafe { values.set_len(floats) };
+    values
+}
+
+/// # Safety
+///
+/// Every element must have been written.
+pub(crate) unsafe fn initialised(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
+    let mut values = std::mem::ManuallyDrop::new(values);
+    // SAFETY: same layout; the caller has written every element.
+    unsafe { Vec::from_raw_parts(values.as_mut_ptr().cast(), values.len(), values.capacity()) }
+}
+
+/// Where the columns of a product go in a picture of the output.
+struct Placement {
+    /// Size of the output picture.
+    size: [usize; 2],
+    /// Stride between neighbouring columns of the product.
+    stride: usize,
+    /// First pixel.
+    phase: [usize; 2],
+    /// Rows and columns of this phase.
+    count: [usize; 2],
+}
+
+impl Placement {
+    #[inline]
+    fn place(&self, from: &[f32], plane_width: usize, bias: f32, to: &mut [MaybeUninit<f32>]) {
+        for u in 0..self.count[0] {
+            let from = &from[u * plane_width..][..self.count[1]];
+            let to = &mut to[(self.stride * u + self.phase[0]) * self.size[1] + self.phase[1]..];
+            if self.stride == 1 {
+                for (to, from) in to.iter_mut().zip(from) {
+                    to.write(from + bias);
+                }
+            } else {
+                for (to, from) in to.iter_mut().step_by(self.stride).zip(from) {
+                    to.write(from + bias);
+                }
+            }
+        }
+    }
+}
+
+/// Convolution: `[batch, big_channels, big]` → `[batch, small_channels, small]`, weight
+/// `[small_channels, big_channels, kernel, kernel]`.
+pub(crate) fn convolve(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape) -> Vec<f32> {
+    let packing = big_packing(shape, 1);
+    let group = shape.group(packing.floats());
+    let packing = Packing { pictures: group, ..packing };
+    let taps = phase_taps(shape, &packing);
+    let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
+    let mut panels = Vec::new();
+    let (depth, channels) = (shape.big_channels * shape.kernel * shape.kernel, shape.small_channels);
+    pack_panels(channels, taps.len(), &mut panels, |m, k| weight[m * depth + taps[k].weight]);
+    let placement = Placement {
+        size: shape.small,
+        stride: 1,
+        phase: [0, 0],
+        count: shape.small,
+    };
+    let mut y = uninitialised(shape.batch * shape.small_floats());
+    y.par_chunks_mut(group * shape.small_floats())
+        .zip(x.par_chunks(group * shape.big_floats()))
+        .for_each(|(y, x)| {
+            with_packed(&packing, x, |b, c| {
+                multiply_and_place(&packing, &panels, channels, &offsets, b, c, |m, from, picture| {
+                    let bias = bias.map_or(0.0, |bias| bias[m]);
+                    let to = &mut y[(picture * channels + m) * shape.small[0] * shape.small[1]..];
+                    placement.place(from, packing.plane[1], bias, to);
+                });
+            });
+        });
+    // SAFETY: every picture, channel and pixel has been placed.
+    unsafe { initialised(y) }
+}
+
+/// Transposed convolution: `[batch, small_channels, small]` → `[batch, big_channels, big]`, weight
+/// `[small_channels, big_channels, kernel, kernel]`; the adjoint of [`convolve`].
+pub(crate) fn convolve_transposed(
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    shape: &ConvShape,
+) -> Vec<f32> {
+    let phases = OutputPhases::new(shape);
+    let packing = phases.packing(shape, 1);
+    let group = shape.group(packing.floats());
+    let packing = Packing { pictures: group, ..packing };
+    let channels = shape.big_channels;
+    let area = shape.kernel * shape.kernel;
+    let jobs: Vec<(Vec<f32>, Vec<usize>, Placement)> = phases
+        .each(shape, &packing)
+        .map(|(taps, placement)| {
+            let mut panels = Vec::new();
+            pack_panels(channels, taps.len(), &mut panels, |m, k| {
+                weight[(taps[k].channel * channels + m) * area + taps[k].weight]
+            });
+            let offsets = taps.iter().map(|tap| tap.offset).collect();
+            (panels, offsets, placement)
+        })
+        .collect();
+    let mut y = uninitialised(shape.batch * shape.big_floats());
+    y.par_chunks_mut(group * shape.big_floats())
+        .zip(x.par_chunks(group * shape.small_floats()))
+        .for_each(|(y, x)| {
+            with_packed(&packing, x, |b, c| {
+                for (panels, offsets, placement) in &jobs {
+                    multiply_and_place(&packing, panels, channels, offsets, b, c, |m, from, picture| {
+                        let bias = bias.map_or(0.0, |bias| bias[m]);
+                        let to = &mut y[(picture * channels + m) * shape.big[0] * shape.big[1]..];
+                        placement.place(from, packing.plane[1], bias, to);
+                    });
+                }
+            });
+        });
+    // SAFETY: the phases cover every pixel of every channel.
+    unsafe { initialised(y) }
+}
+
+/// Packs the pictures of a task and hands out the packed buffer and one for the product.
+fn with_packed(packing: &Packing, x: &[f32], work: impl FnOnce(&Packed<'_>, &mut Vec<f32>)) {
+    SCRATCH.with_borrow_mut(|(packed, result)| {
+        let b = grow(packed, packing.floats());
+        vectorised(|| packing.pack(x, 0..packing.rows(), b));
+        let pictures = x.len() / (packing.channels * packing.size[0] * packing.size[1]);
+        work(&Packed { b, pictures }, result);
+    });
+}
+
+struct Packed<'a> {
+    b: &'a [f32],
+    pictures: usize,
+}
+
+fn multiply_and_place(
+    packing: &Packing,
+    panels: &[f32],
+    rows: usize,
+    offsets: &[usize],
+    packed: &Packed<'_>,
+    result: &mut Vec<f32>,
+    mut place: impl FnMut(usize, &[f32], usize),
+) {
+    let columns = packed.pictures * packing.plane_floats();
+    let stride = columns + SLACK;
+    let c = grow(result, rows * stride);
+    product(panels, rows, offsets, packed.b, columns, c, stride);
+    for picture in 0..packed.pictures {
+        for m in 0..rows {
+            let from = &c[m * stride + picture * packing.plane_floats()..];
+            vectorised(|| place(m, &from[..packing.plane_floats()], picture));
+        }
+    }
+}
+
+/// One term of the sum: where it reads, and what it is multiplied with.
+struct Tap {
+    channel: usize,
+    /// Index into the weight (of one output channel for a convolution; within the kernel for a
+    /// transposed one).
+    weight: usize,
+    offset: usize,
+}
+
+fn big_packing(shape: &ConvShape, pictures: usize) -> Packing {
+    let plane = shape.phase_plane();
+    let reach = (shape.kernel - 1) / shape.stride;
+    Packing {
+        channels: shape.big_channels,
+        size: shape.big,
+        stride: shape.stride,
+        before: shape.padding,
+        plane,
+        pictures,
+        tail: reach * (plane[1] + 1),
+    }
+}
+
+fn phase_taps(shape: &ConvShape, packing: &Packing) -> Vec<Tap> {
+    let (kernel, stride) = (shape.kernel, shape.stride);
+    let row_stride = packing.row_stride();
+    let mut taps = Vec::new();
+    for channel in 0..shape.big_channels {
+        for phase_y in 0..stride.min(kernel) {
+            for phase_x in 0..stride.min(kernel) {
+                let row = (channel * stride + phase_y) * stride + phase_x;
+                for y in (phase_y..kernel).step_by(stride) {
+                    for x in (phase_x..kernel).step_by(stride) {
+                        taps.push(Tap {
+                            channel,
+                            weight: (channel * kernel + y) * kernel + x,
+                            offset: row * row_stride + y / stride * packing.plane[1] + x / stride,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    taps
+}
+
+/// How the small side must be padded so that every phase of the output finds its input.
+struct OutputPhases {
+    before: usize,
+    after: [usize; 2],
+    furthest: usize,
+}
+
+impl OutputPhases {
+    fn new(shape: &ConvShape) -> Self {
+        let mut before = 0;
+        let mut after = [0, 0];
+        let mut furthest = 0;
+        for phase in 0..shape.stride {
+            for (_, shift) in axis_taps(shape, phase) {
+                before = before.max((-shift).max(0) as usize);
+                furthest = furthest.max(shift.max(0) as usize);
+                for axis in 0..2 {
+                    let count = phase_count(shape.big[axis], phase, shape.stride) as isize;
+                    let past = count - 1 + shift - (shape.small[axis] as isize - 1);
+                    after[axis] = after[axis].max(past.max(0) as usize);
+                }
+            }
+        }
+        Self {
+            before,
+            after,
+            furthest,
+        }
+    }
+
+    fn packing(&self, shape: &ConvShape, pictures: usize) -> Packing {
+        let most = [0, 1].map(|axis| phase_count(shape.big[axis], 0, shape.stride));
+        let plane = [0, 1].map(|axis| {
+            (shape.small[axis] + self.before.max(self.after[axis])).max(most[axis])
+        });
+        Packing {
+            channels: shape.small_channels,
+            size: shape.small,
+            stride: 1,
+            before: self.before,
+            plane,
+            pictures,
+            tail: (self.before + self.furthest) * (plane[1] + 1),
+        }
+    }
+
+    fn each(
+        &self,
+        shape: &ConvShape,
+        packing: &Packing,
+    ) -> impl Iterator<Item = (Vec<Tap>, Placement)> {
+        let stride = shape.stride;
+        (0..stride * stride).map(move |phase| {
+            let phase = [phase / stride, phase % stride];
+            let taps = self.taps(shape, packing, phase);
+            let placement = Placement {
+                size: shape.big,
+                stride,
+                phase,
+                count: [0, 1].map(|axis| phase_count(shape.big[axis], phase[axis], stride)),
+            };
+            (taps, placement)
+        })
+    }
+
+    fn taps(&self, shape: &ConvShape, packing: &Packing, phase: [usize; 2]) -> Vec<Tap> {
+        let at = |shift: isize| (self.before as isize + shift) as usize;
+        let mut taps = Vec::new();
+        for channel in 0..shape.small_channels {
+            for (y, shift_y) in axis_taps(shape, phase[0]) {
+                for (x, shift_x) in axis_taps(shape, phase[1]) {
+                    taps.push(Tap {
+                        channel,
+                        weight: y * shape.kernel + x,
+                        offset: channel * packing.row_stride()
+                            + at(shift_y) * packing.plane[1]
+                            + at(shift_x),
+                    });
+                }
+            }
+        }
+        taps
+    }
+}
+
+/// Pixels `phase, phase + stride, …` below `size`.
+fn phase_count(size: usize, phase: usize, stride: usize) -> usize {
+    size.saturating_sub(phase).div_ceil(stride)
+}
+
+/// Kernel positions that reach output pixel `s·q + phase`, with the shift `i − q` of the input pixel.
+fn axis_taps(shape: &ConvShape, phase: usize) -> impl Iterator<Item = (usize, isize)> {
+    let (stride, target) = (shape.stride as isize, (phase + shape.padding) as isize);
+    (0..shape.kernel).filter_map(move |k| {
+        let distance = target - k as isize;
+        (distance.rem_euclid(stride) == 0).then_some((k, distance.div_euclid(stride)))
+    })
+}
+
+/// Gradient of the weight, `[small_channels, big_channels, kernel, kernel]`, from pictures on both
+/// sides.
+pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> Vec<f32> {
+    let packing = big_packing(shape, 1);
+    // Several times what a task packs: the pictures of a group are shared by all tasks.
+    let group = (8 * GROUP_FLOATS / packing.floats().max(1)).clamp(1, shape.batch.max(1));
+    let packing = Packing {
+        pictures: group,
+        ..packing
+    };
+    let taps = phase_taps(shape, &packing);
+    let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
+    let width = shape.small_channels.next_multiple_of(LANES);
+    let mut sums = vec![0.0; taps.len() * width];
+    // Taken out rather than borrowed: while this thread waits for the tasks below, it may be given
+    // another gradient to compute.
+    let (mut b_buffer, mut g_buffer) = SHARED.take();
+    let b = grow(&mut b_buffer, packing.floats());
+    let g = grow(&mut g_buffer, group * shape.small[0] * shape.small[1] * width);
+    for (big, small) in big
+        .chunks(group * shape.big_floats())
+        .zip(small.chunks(group * shape.small_floats()))
+    {
+        let block = 8 * packing.row_stride();
+        b.par_chunks_mut(block).enumerate().for_each(|(i, b)| {
+            let rows = b.len() / packing.row_stride();
+            vectorised(|| packing.pack(big, i * 8..i * 8 + rows, b));
+        });
+        let pictures = small.len() / shape.small_floats();
+        let area = shape.small[0] * shape.small[1];
+        let g = &mut g[..pictures * area * width];
+        g.par_chunks_mut(area * width)
+            .zip(small.par_chunks(shape.small_floats()))
+            .for_each(|(g, small)| vectorised(|| transpose(small, area, width, g)));
+        let starts = (0..pictures)
+            .flat_map(|picture| {
+                (0..shape.small[0])
+                    .map(move |y| picture * packing.plane_floats() + y * packing.plane[1])
+            })
+            .collect();
+        let runs = Runs {
+            starts,
+            length: shape.small[1],
+        };
+        // Rows per task: a function of the shape, so that the sums do not depend on the threads.
+        let rows = offsets.len().div_ceil(8).next_multiple_of(6).min(48);
+        sums.par_chunks_mut(rows * width)
+            .zip(offsets.par_chunks(rows))
+            .for_each(|(sums, offsets)| correlation(g, width, offsets, b, &runs, sums));
+    }
+    SHARED.set((b_buffer, g_buffer));
+    let depth = taps.len();
+    let mut gradient = vec![0.0; shape.small_channels * depth];
+    for (m, gradient) in gradient.chunks_mut(depth).enumerate() {
+        for (tap, sums) in taps.iter().zip(sums.chunks(width)) {
+            gradient[tap.weight] = sums[m];
+        }
+    }
+    gradient
+}
+
+/// `[channel][pixel]` → `[pixel][channel]`, the channels padded with what is there (zeros).
+#[inline]
+fn transpose(from: &[f32], area: usize, width: usize, to: &mut [f32]) {
+    // Sixteen channels at a time: a cache line of the target is written at once.
+    for (block, from) in from.chunks(LANES * area).enumerate() {
+        for (pixel, to) in to.chunks_mut(width).enumerate() {
+            let to = &mut to[block * LANES..];
+            for (to, from) in to.iter_mut().zip(from[pixel..].iter().step_by(area)) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

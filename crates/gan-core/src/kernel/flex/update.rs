@@ -1,0 +1,140 @@
+//! Parameter updates in place, in parallel, one pass.
+
+use burn::backend::Flex;
+use burn::prelude::*;
+use rayon::prelude::*;
+
+use super::simd::vectorised;
+use super::{Primitive, contiguous};
+use crate::kernel::AdamStep;
+
+/// Elements per task: 64 KiB of each array, so that a task's slices stay in the second-level cache.
+const CHUNK: usize = 16 * 1024;
+
+fn slice(x: &Primitive) -> &[f32] {
+    x.as_slice::<f32>().expect("made contiguous f32 by the caller")
+}
+
+/// The elements of a contiguous tensor; copied first if somebody else holds them too.
+fn slice_mut(x: &mut Primitive) -> &mut [f32] {
+    let (start, end) = x
+        .layout()
+        .contiguous_offsets()
+        .expect("made contiguous by the caller");
+    &mut x.storage_mut::<f32>()[start..end]
+}
+
+pub(crate) fn adam_step<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    (first, second): (Tensor<D>, Tensor<D>),
+    scale: Tensor<1>,
+    step: &AdamStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    let scale = scale.into_scalar::<f32>();
+    if !scale.is_finite() {
+        return (parameter, first, second);
+    }
+    let (mut p, g) = (contiguous(parameter), contiguous(gradient));
+    let (mut m, mut v) = (contiguous(first), contiguous(second));
+    let coefficients = Coefficients::new(step, scale);
+    slice_mut(&mut p)
+        .par_chunks_mut(CHUNK)
+        .zip(slice(&g).par_chunks(CHUNK))
+        .zip(slice_mut(&mut m).par_chunks_mut(CHUNK))
+        .zip(slice_mut(&mut v).par_chunks_mut(CHUNK))
+        .for_each(|(((p, g), m), v)| coefficients.apply(p, g, m, v));
+    (
+        Tensor::from_primitive::<Flex>(p),
+        Tensor::from_primitive::<Flex>(m),
+        Tensor::from_primitive::<Flex>(v),
+    )
+}
+
+struct Coefficients {
+    scale: f32,
+    weight_decay: f32,
+    beta_1: f32,
+    beta_2: f32,
+    rate: f32,
+    root: f32,
+    epsilon: f32,
+    keep: f32,
+}
+
+impl Coefficients {
+    fn new(step: &AdamStep, scale: f32) -> Self {
+        let (rate, root) = step.corrections();
+        Self {
+            scale,
+            weight_decay: step.weight_decay as f32,
+            beta_1: step.beta_1 as f32,
+            beta_2: step.beta_2 as f32,
+            rate: rate as f32,
+            root: root as f32,
+            epsilon: step.epsilon as f32,
+            keep: (1.0 - step.lr * step.decoupled_decay) as f32,
+        }
+    }
+
+    fn apply(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        vectorised(|| self.apply_generic(p, g, m, v));
+    }
+
+    /// No fused multiply-add: the result is the same to the bit whatever the processor has.
+    #[inline(always)]
+    fn apply_generic(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
+            let g = g * self.scale + *p * self.weight_decay;
+            *m = *m * self.beta_1 + g * (1.0 - self.beta_1);
+            *v = *v * self.beta_2 + g * g * (1.0 - self.beta_2);
+            let denominator = v.sqrt() * self.root + self.epsilon;
+            *p = *p * self.keep - *m * self.rate / denominator;
+        }
+    }
+}
+
+pub(crate) fn lerp<const D: usize>(
+    average: Tensor<D>,
+    online: Tensor<D>,
+    decay: f64,
+) -> Tensor<D> {
+    let (mut a, o) = (contiguous(average), contiguous(online));
+    let decay = decay as f32;
+    slice_mut(&mut a)
+        .par_chunks_mut(CHUNK)
+        .zip(slice(&o).par_chunks(CHUNK))
+        .for_each(|(a, o)| {
+            vectorised(move || {
+                for (a, o) in a.iter_mut().zip(o) {
+                    *a = *a * decay + *o * (1.0 - decay);
+                }
+            });
+        });
+    Tensor::from_primitive::<Flex>(a)
+}
+
+/// Chunks are summed in a fixed order, so the result does not depend on the number of threads.
+pub(crate) fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    let device = x.device();
+    let x = contiguous(x);
+    let parts: Vec<f64> = slice(&x)
+        .par_chunks(CHUNK)
+        .map(|chunk| f64::from(vectorised(|| squares(chunk))))
+        .collect();
+    Tensor::from_data([parts.iter().sum::<f64>() as f32], &device)
+}
+
+/// Sixteen running sums, so that the loop vectorises.
+#[inline(always)]
+fn squares(chunk: &[f32]) -> f32 {
+    let mut sums = [0.0f32; 16];
+    let mut blocks = chunk.chunks_exact(16);
+    for block in &mut blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += x * x;
+        }
+    }
+    let rest: f32 = blocks.remainder().iter().map(|x| x * x).sum();
+    sums.iter().sum::<f32>() + rest
+}

@@ -1,0 +1,16 @@
+//! Operations of the hot loop that Burn's extension points let us write ourselves.
+//!
+//! Every operation has a body made of Burn's own operations, which runs on every backend; on the
+//! flex CPU backend a hand-written kernel takes its place. Tests hold the two together.
+
+#[cfg(feature = "flex")]
+pub(crate) mod flex;
+mod activation;
+mod conv;
+mod norm;
+mod update;
+
+pub use activation::leaky_relu;
+pub use conv::{conv_transpose2d, conv2d, linear};
+pub use norm::{BatchNormTrain, batch_norm_train};
+pub use update::{AdamStep, adam_step, lerp, sum_of_squares};

@@ -1,0 +1,5 @@
+//! What the players minimise, given raw scores.
+
+mod adversarial;
+
+pub use adversarial::{AdversarialLoss, Objective, SmoothedLoss};

@@ -1,0 +1,183 @@
+//! The multilayer perceptron.
+
+use burn::module::Module;
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Activation, Initializer, Linear, LinearConfig, Norm, NormActivation};
+use crate::dual::{Dual, Forward};
+use crate::error::ConfigError;
+use crate::rng::Stream;
+
+/// Configuration to create an [`Mlp`] using the [init function](MlpConfig::init).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlpConfig {
+    /// Lengths of the rows: input, hidden layers, output. At least two.
+    pub widths: Vec<usize>,
+    /// After every hidden layer. Default: leaky ReLU with slope 0.2.
+    pub hidden_activation: Activation,
+    /// After the last layer. Default: none.
+    pub output_activation: Activation,
+    /// Before the activation of every hidden layer. Default: none.
+    pub norm: Norm,
+    /// Initial values. Default: PyTorch's.
+    pub initializer: Initializer,
+}
+
+impl MlpConfig {
+    /// Leaky ReLU, no normalisation, PyTorch's initial values.
+    pub fn new(widths: impl Into<Vec<usize>>) -> Self {
+        Self {
+            widths: widths.into(),
+            hidden_activation: Activation::LeakyRelu { slope: 0.2 },
+            output_activation: Activation::Identity,
+            norm: Norm::None,
+            initializer: Initializer::PyTorch,
+        }
+    }
+
+    /// Says what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than two widths or one is 0, or a part is not valid.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.widths.len() < 2 {
+            let value = format!("{:?}", self.widths);
+            return Err(ConfigError::new("widths", value, "a list of two or more"));
+        }
+        super::check_sizes("widths", &self.widths)?;
+        if matches!(self.norm, Norm::Instance { .. }) {
+            let allowed = "another: one value per channel has no variance";
+            return Err(ConfigError::new("norm", "instance", allowed));
+        }
+        for width in &self.widths[1..self.widths.len() - 1] {
+            self.norm.validate(*width).map_err(|e| e.within("norm"))?;
+        }
+        let named = |activation: Activation, field: &str| {
+            activation.validate().map_err(|e| e.within(field))
+        };
+        named(self.hidden_activation, "hidden_activation")?;
+        named(self.output_activation, "output_activation")?;
+        self.initializer.validate()
+    }
+
+    /// Draws the parameters.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is not valid.
+    pub fn init(&self, stream: &mut Stream, device: &Device) -> Mlp {
+        super::expect_valid(self.validate());
+        let last = self.widths.len() - 2;
+        let initializer = self.initializer;
+        let mut mlp = Mlp {
+            layers: Vec::new(),
+            after: Vec::new(),
+        };
+        for (index, pair) in self.widths.windows(2).enumerate() {
+            let (norm, activation) = if index == last {
+                (Norm::None, self.output_activation)
+            } else {
+                (self.norm, self.hidden_activation)
+            };
+            let layer = LinearConfig::new(pair[0], pair[1])
+                .with_bias(!norm.cancels_bias())
+                .with_initializer(initializer);
+            mlp.layers.push(layer.init(stream, device));
+            let after = NormActivation::new(pair[1], norm, activation, initializer, stream, device);
+            mlp.after.push(after);
+        }
+        mlp
+    }
+}
+
+/// Dense layers, each followed by a normalisation and an activation.
+///
+/// A layer before batch normalisation has no bias: it would have no effect.
+///
+/// Should be created using [`MlpConfig`].
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// First to last.
+    pub layers: Vec<Linear>,
+    /// What follows each.
+    pub after: Vec<NormActivation>,
+}
+
+impl Mlp {
+    /// Applies all layers: `[batch, first width]` to `[batch, last width]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.apply(x.into()).primal
+    }
+}
+
+impl Forward<2, 2> for Mlp {
+    fn apply(&self, x: Dual<2>) -> Dual<2> {
+        let pairs = self.layers.iter().zip(&self.after);
+        pairs.fold(x, |x, (layer, after)| after.apply(layer.apply(x)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::parameter_count;
+    use crate::testing::{assert_close, assert_jvp};
+
+    fn init(config: &MlpConfig) -> Mlp {
+        config.init(&mut Stream::new(1, "mlp", 0), &Device::flex().autodiff())
+    }
+
+    fn row(width: usize) -> Tensor<2> {
+        Stream::new(1, "x", 0).normal([3, width], &Device::flex().autodiff())
+    }
+
+    #[test]
+    fn the_tangent_matches_a_central_difference() {
+        let config = MlpConfig {
+            hidden_activation: Activation::Silu,
+            output_activation: Activation::Tanh,
+            norm: Norm::Layer { epsilon: 1e-5 },
+            ..MlpConfig::new([5, 8, 6, 2])
+        };
+        let mlp = init(&config);
+        assert_jvp(|x| mlp.apply(x), row(5));
+    }
+
+    #[test]
+    fn it_is_its_layers_one_after_the_other() {
+        let mlp = init(&MlpConfig::new([5, 4, 2]));
+        let hidden = Dual::from(mlp.layers[0].forward(row(5))).leaky_relu(0.2);
+        let wanted = mlp.layers[1].forward(hidden.primal);
+        assert_close(&mlp.forward(row(5)), &wanted, 1e-6);
+    }
+
+    #[test]
+    fn batch_normalisation_takes_the_place_of_the_bias() {
+        let config = MlpConfig {
+            norm: Norm::batch(),
+            ..MlpConfig::new([5, 4, 2])
+        };
+        assert_eq!(parameter_count(&init(&config)), 5 * 4 + 4 + 4 + 4 * 2 + 2);
+    }
+
+    #[test]
+    fn bad_configurations_are_refused() {
+        let field = |config: MlpConfig| config.validate().expect_err("it is bad").field;
+        assert_eq!(field(MlpConfig::new([5])), "widths");
+        assert_eq!(field(MlpConfig::new([5, 0, 2])), "widths");
+        let mut config = MlpConfig::new([5, 4, 2]);
+        config.norm = Norm::Instance { epsilon: 1e-5 };
+        assert_eq!(field(config.clone()), "norm");
+        config.norm = Norm::Group {
+            groups: 3,
+            epsilon: 1e-5,
+        };
+        assert_eq!(field(config.clone()), "norm.groups");
+        config.norm = Norm::None;
+        config.hidden_activation = Activation::LeakyRelu { slope: 2.0 };
+        assert_eq!(field(config), "hidden_activation.slope");
+    }
+}

@@ -1,0 +1,104 @@
+//! What a run has to tell a person, besides numbers.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::error::Damage;
+use crate::game::Clock;
+
+/// Something that a person should know; [`Display`](fmt::Display) says it in words.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The process that trained in the run before died.
+    LockTakenOver {
+        /// Its id.
+        process: u32,
+    },
+    /// A checkpoint cannot be used; an older one is.
+    DamagedCheckpoint(Damage),
+    /// The run goes on from a checkpoint.
+    Resumed {
+        /// Where it goes on.
+        clock: Clock,
+        /// From what.
+        path: PathBuf,
+    },
+    /// The run went back to a checkpoint with a lower learning rate.
+    RolledBack {
+        /// Where too many rounds had been skipped.
+        from: Clock,
+        /// Where the run goes on.
+        to: Clock,
+        /// Player and term that were not finite.
+        cause: String,
+        /// Learning rate as a part of the one in the configuration.
+        lr_scale: f64,
+        /// How often the run may still go back.
+        left: u32,
+    },
+    /// The samples of the generator have become alike.
+    Collapse {
+        /// Where.
+        clock: Clock,
+        /// Distance between samples as a part of the largest there was.
+        part: f64,
+    },
+    /// The critic tells all samples apart, so the generator learns nothing.
+    CriticWon {
+        /// Where.
+        clock: Clock,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LockTakenOver { process } => write!(
+                f,
+                "the process {process} that trained in this run before has died; taking over"
+            ),
+            Self::DamagedCheckpoint(damage) => {
+                write!(
+                    f,
+                    "cannot use the checkpoint {damage}; trying the one before"
+                )
+            }
+            Self::Resumed { clock, path } => write!(
+                f,
+                "going on at {:.1} kimg (round {}) from {}",
+                clock.kimg(),
+                clock.round,
+                path.display()
+            ),
+            Self::RolledBack {
+                from,
+                to,
+                cause,
+                lr_scale,
+                left,
+            } => write!(
+                f,
+                "{cause} was not finite again and again up to {:.1} kimg: going back to {:.1} kimg \
+                 with {lr_scale} times the learning rate ({left} more times allowed)",
+                from.kimg(),
+                to.kimg()
+            ),
+            Self::Collapse { clock, part } => write!(
+                f,
+                "at {:.1} kimg the samples have become alike: the distance between them is {:.0} % \
+                 of what it was. Try a gradient penalty (R1), a lower learning rate of the \
+                 generator, minibatch standard deviation in the critic, or larger batches",
+                clock.kimg(),
+                part * 100.0
+            ),
+            Self::CriticWon { clock } => write!(
+                f,
+                "at {:.1} kimg the critic is sure of every picture (real above 0.99, generated \
+                 below 0.01), so the generator learns next to nothing. Try a lower learning rate \
+                 of the critic, a gradient penalty (R1), label smoothing, or instance noise",
+                clock.kimg()
+            ),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Runs, checkpoints and guards, on a toy game.
+
+mod checkpoints;
+#[cfg(unix)]
+mod full_disk;
+mod guards;
+mod kill;
+mod resume;
+mod run_dirs;
+mod toy;

@@ -1,0 +1,5 @@
+//! Deep convolutional GAN.
+
+mod preset;
+
+pub(crate) use preset::dcgan;

@@ -1,0 +1,5 @@
+//! What the programs run when nothing is asked for: the best pictures per minute on a processor.
+
+mod preset;
+
+pub(crate) use preset::default;

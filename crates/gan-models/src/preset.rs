@@ -1,0 +1,169 @@
+//! Configurations by name.
+
+use gan_core::error::ConfigError;
+use gan_core::game::GanConfig;
+use gan_core::loss::AdversarialLoss;
+use gan_core::nn::ImageShape;
+use gan_core::optim::OptimizerConfig;
+use gan_core::sample::LatentPrior;
+
+use crate::ImageGanConfig;
+
+/// The names that [`preset`] knows.
+pub const PRESETS: [&str; 3] = ["default", "dcgan", "vanilla"];
+
+/// The configuration called `name`, for pictures of the shape `image`.
+///
+/// | name | source |
+/// | --- | --- |
+/// | `default` | a small convolutional GAN with R1, minibatch stddev and an average: ours |
+/// | `dcgan` | [Radford et al. 2015](https://arxiv.org/abs/1511.06434) |
+/// | `vanilla` | the tutorial form of [Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661) |
+///
+/// # Errors
+///
+/// If there is no such preset (the error lists those there are), or no network for such pictures.
+pub fn preset(name: &str, image: ImageShape) -> Result<ImageGanConfig, ConfigError> {
+    image.validate()?;
+    match name {
+        "default" => Ok(crate::default::default(image)),
+        "dcgan" => Ok(crate::dcgan::dcgan(image)),
+        "vanilla" => Ok(crate::vanilla::vanilla(image)),
+        _ => {
+            let allowed = format!("one of {}", PRESETS.join(", "));
+            Err(ConfigError::new("preset", name, allowed))
+        }
+    }
+}
+
+/// The game of 2014 with one optimiser for both: one critic step, no extras.
+pub(crate) fn plain_game(latent: LatentPrior, optimizer: OptimizerConfig) -> GanConfig {
+    GanConfig {
+        loss: AdversarialLoss::NonSaturating,
+        latent,
+        critic_steps: 1,
+        generator_optimizer: optimizer,
+        critic_optimizer: optimizer,
+        label_smoothing: None,
+        instance_noise: None,
+        gradient_clip_norm: None,
+        weight_clip: None,
+        penalty: None,
+        ema: None,
+    }
+}
+
+/// `count` widths that halve down to `narrowest`, none above `widest`.
+pub(crate) fn falling_widths(count: usize, narrowest: usize, widest: usize) -> Vec<usize> {
+    (0..count)
+        .rev()
+        .map(|doublings| (narrowest << doublings).min(widest))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::prelude::*;
+    use gan_core::game::Game;
+
+    use super::*;
+
+    /// Trainable values of generator and critic.
+    fn counts(name: &str, channels: usize, size: usize) -> [usize; 2] {
+        let config = preset(name, ImageShape::new(channels, size)).unwrap();
+        let game = config.init(1, &Device::flex()).unwrap();
+        let counts = game.parameter_counts();
+        assert_eq!([counts[0].0, counts[1].0], ["generator", "critic"]);
+        [counts[0].1, counts[1].1]
+    }
+
+    #[test]
+    fn vanilla_has_the_tutorials_parameters() {
+        // 100·256 + 256 + 256·512 + 512 + 512·1024 + 1024 + 1024·784 + 784, and the same backwards.
+        assert_eq!(counts("vanilla", 1, 28), [1_486_352, 1_460_225]);
+    }
+
+    #[test]
+    fn dcgan_has_the_papers_parameters_at_64_pixels() {
+        let generator = 100 * 1024 * 16
+            + 2 * 1024
+            + (1024 * 512 + 512 * 256 + 256 * 128) * 16
+            + 2 * (512 + 256 + 128)
+            + 128 * 3 * 16
+            + 3;
+        let critic = 3 * 128 * 16
+            + 128
+            + (128 * 256 + 256 * 512 + 512 * 1024) * 16
+            + 2 * (256 + 512 + 1024)
+            + 1024 * 16
+            + 1;
+        assert_eq!([generator, critic], [12_658_435, 11_036_289]);
+        assert_eq!(counts("dcgan", 3, 64), [generator, critic]);
+    }
+
+    #[test]
+    fn dcgan_has_fewer_parameters_for_small_pictures() {
+        assert_eq!(counts("dcgan", 1, 28), [759_681, 138_689]);
+        assert_eq!(counts("dcgan", 3, 32), [1_068_931, 663_361]);
+    }
+
+    #[test]
+    fn default_is_small() {
+        // 64·128·49 + 2·128 + 128·64·16 + 2·64 + 64·16 + 1; 16·32 + 32 + 32·64·16 + 64 + 65·49 + 1.
+        assert_eq!(counts("default", 1, 28), [533_889, 36_562]);
+    }
+
+    #[test]
+    fn the_papers_constants_are_in_the_presets() {
+        let vanilla = preset("vanilla", ImageShape::new(1, 28)).unwrap();
+        let adam = |beta_1| OptimizerConfig::Adam {
+            lr: 2e-4,
+            beta_1,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+        };
+        assert_eq!(
+            vanilla.gan,
+            plain_game(LatentPrior::Normal { size: 100 }, adam(0.9))
+        );
+        assert_eq!(vanilla.batch_size, 64);
+        let dcgan = preset("dcgan", ImageShape::new(3, 64)).unwrap();
+        assert_eq!(
+            dcgan.gan,
+            plain_game(LatentPrior::Uniform { size: 100 }, adam(0.5))
+        );
+        assert_eq!(dcgan.batch_size, 128);
+    }
+
+    #[test]
+    fn every_preset_is_valid_for_every_picture() {
+        for name in PRESETS {
+            for channels in 1..=4 {
+                for size in [8, 16, 28, 32, 64, 128, 256, 512, 1024] {
+                    let config = preset(name, ImageShape::new(channels, size)).unwrap();
+                    assert_eq!(config.preset, name);
+                    assert_eq!(config.image(), ImageShape::new(channels, size));
+                    assert_eq!(config.validate(), Ok(()), "{name}, {channels}x{size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_those_there_are() {
+        let error = preset("stylegan", ImageShape::new(1, 28)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`preset` is stylegan; it must be one of default, dcgan, vanilla"
+        );
+        let error = preset("vanilla", ImageShape::new(1, 30)).unwrap_err();
+        assert_eq!(error.field, "image.size");
+    }
+
+    #[test]
+    fn widths_halve_down_to_the_narrowest() {
+        assert_eq!(falling_widths(4, 128, 1024), [1024, 512, 256, 128]);
+        assert_eq!(falling_widths(3, 64, 100), [100, 100, 64]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Draws pictures from a trained run: as files, as a grid, or as one NumPy array.
+//!
+//! ```text
+//! cargo run --release --example sample -- --run runs/00000-mnist-default --num 10000 --out pictures
+//! cargo run --release --example sample -- --run runs/00000-mnist-default --seeds 0-63 --grid grid.png
+//! ```
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use gan::Failure;
+use gan::cli::{self, RunArgs, Seeds};
+use gan::npy::NpyWriter;
+use gan::run::{Trained, writable};
+use gan_data::PixelRange;
+use gan_data::io::{grid_of_pictures, pictures_from, write_picture, write_pictures};
+
+/// Pictures drawn at a time, so that memory does not grow with their number.
+const CHUNK: usize = 256;
+/// A grid of more pictures than this would be too large to look at.
+const GRID: usize = 4096;
+
+/// Draw pictures from a trained run.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Number of pictures; the same as --seeds 0-(N-1) [default: 64]
+    #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true, conflicts_with = "seeds")]
+    num: Option<usize>,
+    /// One picture per seed, as in 0-63 or 3,7,100-120
+    #[arg(long, value_name = "LIST", value_parser = Seeds::parse, allow_hyphen_values = true)]
+    seeds: Option<Seeds>,
+    /// Keep latents within this distance of the mean: better pictures, less variety
+    #[arg(long, value_name = "LIMIT", value_parser = cli::positive, allow_negative_numbers = true)]
+    truncation: Option<f64>,
+    /// A folder for 000000.png, 000001.png, …
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["grid", "npy"])]
+    out: Option<PathBuf>,
+    /// A PNG file with all pictures side by side
+    #[arg(long, value_name = "FILE")]
+    grid: Option<PathBuf>,
+    /// A NumPy file, uint8, [N, H, W] or [N, H, W, C]
+    #[arg(long, value_name = "FILE")]
+    npy: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    cli::main(|arguments: Arguments| {
+        let trained = Trained::open(&arguments.run)?;
+        let seeds: Vec<u64> = match &arguments.seeds {
+            Some(Seeds(seeds)) => seeds.clone(),
+            None => (0..arguments.num.unwrap_or(64) as u64).collect(),
+        };
+        if arguments.grid.is_some() && seeds.len() > GRID {
+            let message = format!("--grid: {} pictures are too many; ask for {GRID} or fewer", seeds.len());
+            return Err(Failure::usage(message));
+        }
+        let shape = trained.config.model.image();
+        let mut npy = match &arguments.npy {
+            Some(path) => {
+                let shape = [shape.size, shape.size, shape.channels];
+                Some(NpyWriter::create(&writable(path, "--npy")?, seeds.len(), shape)?)
+            }
+            None => None,
+        };
+
+        let mut in_grid = Vec::new();
+        for (index, chunk) in seeds.chunks(CHUNK).enumerate() {
+            let latents = trained.prior().by_seed(chunk, arguments.truncation, trained.device());
+            let images = trained.draw(latents);
+            if let Some(folder) = &arguments.out {
+                write_pictures(folder, &images, PixelRange::Signed, index * CHUNK)?;
+            }
+            let pictures = pictures_from(&images, PixelRange::Signed)?;
+            if let Some(npy) = &mut npy {
+                npy.write(&pictures)?;
+            }
+            if arguments.grid.is_some() {
+                in_grid.extend(pictures);
+            }
+        }
+
+        if let Some(npy) = npy {
+            npy.finish()?;
+        }
+        if let Some(path) = &arguments.grid {
+            let columns = in_grid.len().isqrt();
+            write_picture(writable(path, "--grid")?, &grid_of_pictures(&in_grid, columns)?)?;
+        }
+        for path in [&arguments.out, &arguments.grid, &arguments.npy].into_iter().flatten() {
+            trained.screen.say(format!("{} pictures in {}", seeds.len(), path.display()));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,22 @@
+//! What the programs in `examples/` share: flags, configuration, devices, and the training session.
+//!
+//! This package is not published. To train your own players, depend on `gan-core` alone; these files
+//! show how a program is put together from it.
+
+pub mod backend;
+pub mod cli;
+mod failure;
+pub mod npy;
+mod plot;
+mod progress;
+pub mod resolve;
+pub mod run;
+mod set;
+
+pub use failure::Failure;
+pub use plot::draw_losses;
+
+/// Training frees and takes megabytes thousands of times a second; the system's allocator gives
+/// them back to the kernel every time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,423 @@
+//! From flags to a configuration, pictures and a run folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gan_core::error::ConfigError;
+use gan_core::nn::ImageShape;
+use gan_core::train::{GuardConfig, RunDir, TrainConfig, TrainError};
+use gan_data::source::synthetic::SyntheticDigitsConfig;
+use gan_data::source::{Pictures, Split, find_mnist, open};
+use gan_data::{ChannelMode, DataError, Picture};
+use gan_models::{ImageGanConfig, preset};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::cli::TrainArgs;
+use crate::progress::Screen;
+use crate::set::{self, Change};
+
+/// Everything that decides the result of a run: `config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The real pictures.
+    pub data: DataConfig,
+    /// Both players, the rules, the batch size and the length.
+    pub model: ImageGanConfig,
+    /// What the run leaves behind, and when.
+    pub train: CadenceConfig,
+}
+
+/// What a run leaves behind, and when. Cadences are in thousands of real pictures; 0 is never.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CadenceConfig {
+    /// Between lines of the log. Default: 1
+    pub log_kimg: f64,
+    /// Between pictures of samples. Default: 10
+    pub sample_kimg: f64,
+    /// Between checkpoints. Default: 50
+    pub checkpoint_kimg: f64,
+    /// Checkpoints that are kept, 1 or more. Default: 2
+    pub keep_checkpoints: usize,
+    /// When to give up on a course; `None` for never.
+    pub guard: Option<GuardConfig>,
+}
+
+impl Default for CadenceConfig {
+    fn default() -> Self {
+        let train = TrainConfig::default();
+        Self {
+            log_kimg: 1.0,
+            sample_kimg: 10.0,
+            checkpoint_kimg: 50.0,
+            keep_checkpoints: train.keep_checkpoints,
+            guard: train.guard,
+        }
+    }
+}
+
+impl RunConfig {
+    /// What the trainer is told.
+    pub fn train_config(&self) -> TrainConfig {
+        TrainConfig {
+            total_kimg: self.model.total_kimg,
+            log_kimg: self.train.log_kimg,
+            sample_kimg: self.train.sample_kimg,
+            checkpoint_kimg: self.train.checkpoint_kimg,
+            keep_checkpoints: self.train.keep_checkpoints,
+            guard: self.train.guard,
+        }
+    }
+}
+
+/// The real pictures, and what is made of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// `mnist` (wherever it is found), `synthetic` (drawn by this program) or a path.
+    pub source: String,
+    /// Height and width they are cropped and resized to, in pixels: 28, or a power of two from 8 to
+    /// 1024. Default: that of the first picture, or the next smaller one that is allowed
+    pub size: usize,
+    /// 1 (grey), 3 (RGB) or 4 (with alpha). Default: as in the first picture
+    pub channels: usize,
+    /// Probability that a picture is mirrored left to right, 0 to 1. Default: 0
+    pub flip_probability: f64,
+}
+
+/// What the flags ask for, with everything filled in.
+pub struct Resolved {
+    /// The configuration.
+    pub config: RunConfig,
+    /// The real pictures.
+    pub data: Arc<dyn Pictures>,
+    /// The run to go on with.
+    pub run: Option<RunDir>,
+}
+
+/// Fills in what the flags leave open, in the order preset, `--config`, other flags, `--set`; with
+/// `--resume`, the configuration of the run takes the place of the preset.
+///
+/// # Errors
+///
+/// A flag, a file or a value that is not allowed, by name.
+pub fn resolve(arguments: &TrainArgs, screen: &Screen) -> Result<Resolved, Failure> {
+    let run = arguments
+        .resume
+        .as_ref()
+        .map(|run| find_run(run.as_deref(), &arguments.out))
+        .transpose()?;
+    let old = run.as_ref().map(RunDir::read_config).transpose()?;
+    let patch = arguments.config.as_deref().map(set::read_patch).transpose()?;
+    let changes = changes(arguments);
+
+    let source = wanted_source(arguments, old.as_ref(), patch.as_ref());
+    let (source, data) = find_data(source.as_deref(), screen)?;
+    let natural = natural_data(source, &data)?;
+    let begin = match (&old, &arguments.preset) {
+        (Some(old), None) => old.clone(),
+        _ => {
+            let wanted = data_config(&natural, patch.as_ref(), &changes, arguments)?;
+            from_preset(arguments, patch.as_ref(), wanted)?
+        }
+    };
+    let mut config = overlay(begin, patch.as_ref(), &changes, arguments)?;
+    if config.data.source != natural.source && arguments.data.is_some() {
+        config.data.source.clone_from(&natural.source);
+    }
+    validate(&config).map_err(|error| blame(&error, &changes, arguments))?;
+    if let Some(run) = &run {
+        check_resumable(run, &config)?;
+    }
+    let data = as_configured(data, &natural, &config.data)?;
+    Ok(Resolved { config, data, run })
+}
+
+/// The folder of `--resume`: the one that is named, or the newest in `root`.
+fn find_run(named: Option<&Path>, root: &Path) -> Result<RunDir, Failure> {
+    if let Some(path) = named {
+        return RunDir::open(path).map_err(|error| Failure::new(format!("--resume {error}")));
+    }
+    let newest = fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("config.json").is_file())
+        .max();
+    match newest {
+        Some(path) => Ok(RunDir::open(path)?),
+        None => Err(Failure::new(format!(
+            "--resume: there is no run in {}; start one without --resume, or name its folder",
+            root.display()
+        ))),
+    }
+}
+
+/// The flags that stand for one value each, then `--set`.
+fn changes(arguments: &TrainArgs) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if let Some(kimg) = arguments.kimg {
+        changes.push(Change::new("--kimg", "model.total_kimg", kimg));
+    }
+    if let Some(batch) = arguments.batch {
+        changes.push(Change::new("--batch", "model.batch_size", batch));
+    }
+    if let Some(seed) = arguments.seed {
+        changes.push(Change::new("--seed", "seed", seed));
+    }
+    if let Some(every) = arguments.every {
+        changes.push(Change::new("--every", "train.sample_kimg", every));
+    }
+    changes.extend(arguments.set.iter().cloned());
+    changes
+}
+
+/// What is asked for as the source of the pictures, if anything is.
+fn wanted_source(
+    arguments: &TrainArgs,
+    old: Option<&Value>,
+    patch: Option<&Value>,
+) -> Option<String> {
+    let in_json = |config: &Value| Some(config.get("data")?.get("source")?.as_str()?.to_owned());
+    let flag = arguments.data.as_ref().map(|path| path.to_string_lossy().into_owned());
+    flag.or_else(|| patch.and_then(in_json)).or_else(|| old.and_then(in_json))
+}
+
+/// The pictures, and what `data.source` calls them.
+fn find_data(wanted: Option<&str>, screen: &Screen) -> Result<(String, Arc<dyn Pictures>), Failure> {
+    let is_word = |word: &str| wanted == Some(word) && !Path::new(word).exists();
+    if is_word("synthetic") {
+        return Ok(("synthetic".into(), Arc::new(SyntheticDigitsConfig::new().init()?)));
+    }
+    if let Some(path) = wanted.filter(|_| !is_word("mnist")) {
+        let data = open(Path::new(path), Split::Train, ChannelMode::Keep)
+            .map_err(|error| Failure::new(format!("--data {error}")))?;
+        let path = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+        return Ok((path.to_string_lossy().into_owned(), data));
+    }
+    if let Some(mnist) = find_mnist(None)? {
+        return Ok(("mnist".into(), mnist));
+    }
+    match fetch_mnist(screen) {
+        Ok(mnist) => Ok(("mnist".into(), mnist)),
+        Err(error) if wanted.is_some() => Err(Failure::new(format!("--data mnist: {error}"))),
+        Err(_) => {
+            screen.note(
+                "no MNIST here (no --data, GAN_DATA_DIR, cache or network), so training on \
+                 synthetic digits drawn by this program",
+            );
+            Ok(("synthetic".into(), Arc::new(SyntheticDigitsConfig::new().init()?)))
+        }
+    }
+}
+
+#[cfg(feature = "download")]
+fn fetch_mnist(screen: &Screen) -> Result<Arc<dyn Pictures>, DataError> {
+    use gan_data::source::download::{Progress, Remote, download};
+    use std::cell::Cell;
+
+    screen.say("MNIST is not on this machine; fetching it (11 MiB) …");
+    let last = Cell::new(0);
+    let folder = download(Remote::Mnist, &|progress: Progress| {
+        let percent = 100 * progress.received / progress.total.max(1);
+        if progress.total > 1 << 20 && percent >= last.get() + 20 {
+            last.set(percent);
+            screen.say(format!("{}: {percent} %", progress.file));
+        }
+    })?;
+    open(&folder, Split::Train, ChannelMode::Keep)
+}
+
+#[cfg(not(feature = "download"))]
+fn fetch_mnist(_: &Screen) -> Result<Arc<dyn Pictures>, DataError> {
+    let message = "not on this machine, and the feature `download` is off";
+    Err(DataError::download("mnist", message))
+}
+
+/// The pictures as near to how they are as the networks allow.
+fn natural_data(source: String, data: &Arc<dyn Pictures>) -> Result<DataConfig, Failure> {
+    if data.is_empty() {
+        return Err(Failure::new(format!("--data {source}: there are no pictures in it")));
+    }
+    let first: Picture = data.get(0)?;
+    let side = first.width.min(first.height);
+    let size = match side {
+        28 => 28,
+        0..16 => 8,
+        _ => 1 << side.min(1024).ilog2(),
+    };
+    let channels = if first.channels == 2 { 1 } else { first.channels };
+    Ok(DataConfig {
+        source,
+        size,
+        channels,
+        flip_probability: 0.0,
+    })
+}
+
+/// The part `data` of the configuration, which the preset must fit.
+fn data_config(
+    natural: &DataConfig,
+    patch: Option<&Value>,
+    changes: &[Change],
+    arguments: &TrainArgs,
+) -> Result<DataConfig, Failure> {
+    let mut config = json!({ "data": natural });
+    let mut flag = String::new();
+    if let (Some(data), Some(path)) = (patch.and_then(|patch| patch.get("data")), &arguments.config) {
+        flag = format!("--config {}", path.display());
+        set::merge(&mut config, &json!({ "data": data }), &flag, "")?;
+    }
+    for change in changes.iter().filter(|change| change.key.starts_with("data.")) {
+        change.apply(&mut config)?;
+        flag.clone_from(&change.flag);
+    }
+    set::read(&config["data"], &flag)
+}
+
+/// The configuration of a preset for these pictures.
+fn from_preset(
+    arguments: &TrainArgs,
+    patch: Option<&Value>,
+    data: DataConfig,
+) -> Result<Value, Failure> {
+    let in_file = patch.and_then(|patch| patch.get("model")?.get("preset")?.as_str());
+    let name = arguments.preset.as_deref().or(in_file).unwrap_or("default");
+    let image = image(&data).map_err(|error| Failure::usage(format!("--set {error}")))?;
+    let model = preset(name, image).map_err(|error| Failure::usage(format!("--preset: {error}")))?;
+    let config = RunConfig {
+        seed: 0,
+        data,
+        model,
+        train: CadenceConfig::default(),
+    };
+    Ok(serde_json::to_value(config)?)
+}
+
+/// The shape of the pictures as the networks see them.
+fn image(data: &DataConfig) -> Result<ImageShape, ConfigError> {
+    let image = ImageShape::new(data.channels, data.size);
+    match image.validate() {
+        Ok(()) => Ok(image),
+        Err(mut error) => {
+            error.field = error.field.replace("image.", "data.");
+            Err(error)
+        }
+    }
+}
+
+/// `config` with the file and the flags on top of it. Each is checked on its own, so that the
+/// message names the one that is wrong.
+fn overlay(
+    mut config: Value,
+    patch: Option<&Value>,
+    changes: &[Change],
+    arguments: &TrainArgs,
+) -> Result<RunConfig, Failure> {
+    let mut flag = "config.json of the run".to_owned();
+    let mut read: RunConfig = set::read(&config, &flag)?;
+    // As this version writes it, so that settings that were left out are there to be set.
+    config = serde_json::to_value(&read)?;
+    if let (Some(patch), Some(path)) = (patch, &arguments.config) {
+        flag = format!("--config {}", path.display());
+        set::merge(&mut config, patch, &flag, "")?;
+        read = set::read(&config, &flag)?;
+    }
+    for change in changes {
+        change.apply(&mut config)?;
+        read = set::read(&config, &change.flag)?;
+    }
+    Ok(read)
+}
+
+/// Everything that can be known to be wrong before anything is made.
+fn validate(config: &RunConfig) -> Result<(), ConfigError> {
+    let image = image(&config.data)?;
+    let flip = config.data.flip_probability;
+    if !(0.0..=1.0).contains(&flip) {
+        return Err(ConfigError::new("data.flip_probability", flip, "0 to 1"));
+    }
+    config.model.validate().map_err(|error| error.within("model"))?;
+    let drawn = config.model.image();
+    if drawn != image {
+        let text = |image: ImageShape| format!("{} x {} x {}", image.channels, image.size, image.size);
+        let allowed = format!("{} like the pictures; or set data.channels and data.size too", text(image));
+        return Err(ConfigError::new("model.generator.image", text(drawn), allowed));
+    }
+    config.train_config().validate().map_err(|error| match error {
+        TrainError::Config {
+            field,
+            value,
+            allowed,
+        } => ConfigError::new(field, value, allowed).within("train"),
+        other => ConfigError::new("train", other, "valid"),
+    })
+}
+
+/// Names the flag that a wrong value came from.
+fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Failure {
+    let blamed = |change: &&Change| error.field == change.key || error.field.starts_with(&format!("{}.", change.key));
+    let flag = changes.iter().rev().find(blamed).map(|change| change.flag.clone());
+    let file = arguments.config.as_ref().map(|path| format!("--config {}", path.display()));
+    match flag.or(file) {
+        Some(flag) => Failure::usage(format!("{flag}: {error}")),
+        None => Failure::usage(error.to_string()),
+    }
+}
+
+/// Refuses to go on with another configuration; only the length may grow, and the pictures may have
+/// moved (their checksum is compared later).
+fn check_resumable(run: &RunDir, config: &RunConfig) -> Result<(), Failure> {
+    run.check_config(&serde_json::to_value(config)?, &["model.total_kimg", "data.source"])?;
+    let old: RunConfig = set::read(&run.read_config()?, &run.config().display().to_string())?;
+    let (old, new) = (old.model.total_kimg, config.model.total_kimg);
+    if new < old {
+        return Err(Failure::usage(format!(
+            "--kimg: {new} is less than the {old} of {}; give the same or more",
+            run.path().display()
+        )));
+    }
+    Ok(())
+}
+
+/// The pictures with the channels (and, if they are drawn, the size) of the configuration.
+fn as_configured(
+    data: Arc<dyn Pictures>,
+    natural: &DataConfig,
+    config: &DataConfig,
+) -> Result<Arc<dyn Pictures>, Failure> {
+    let mode = match config.channels {
+        1 => ChannelMode::Grey,
+        3 => ChannelMode::Rgb,
+        4 => ChannelMode::Rgba,
+        other => {
+            let message = format!("--set data.channels: {other} is not allowed; use 1, 3 or 4");
+            return Err(Failure::usage(message));
+        }
+    };
+    match config.source.as_str() {
+        "synthetic" => {
+            let drawn = SyntheticDigitsConfig::new()
+                .with_size(config.size.clamp(28, 256))
+                .with_colour(config.channels > 1);
+            let is_grey_or_rgb = config.channels != 4;
+            if !is_grey_or_rgb {
+                let message = "--set data.channels: synthetic pictures have 1 or 3 channels";
+                return Err(Failure::usage(message));
+            }
+            Ok(Arc::new(drawn.init()?))
+        }
+        "mnist" if config.channels != natural.channels => Err(Failure::usage(format!(
+            "--set data.channels: MNIST is grey; give its folder with --data to make it {mode:?}"
+        ))),
+        "mnist" => Ok(data),
+        // Also where it is as wanted already: a folder may mix grey and coloured pictures.
+        path => Ok(open(Path::new(path), Split::Train, mode)?),
+    }
+}

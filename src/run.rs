@@ -1,0 +1,345 @@
+//! A training session: everything around the rounds of a game, put together from `gan-core`'s trainer
+//! and `gan-data`'s loader; and trained runs, to draw from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::prelude::*;
+use gan_core::game::{Clock, Game, SampleRequest};
+use gan_core::nn::ImageGeneratorConfig;
+use gan_core::sample::LatentPrior;
+use gan_core::train::{
+    Checkpoints, DataInfo, End, Log, LossPlot, Outcome, RunDir, RunInfo, Samples, ShowProgress, Trainer,
+};
+use gan_data::io::write_grid;
+use gan_data::source::Pictures;
+use gan_data::transform::{Crop, TransformConfig};
+use gan_data::{Loader, LoaderConfig, PixelRange, Summary, write_reals};
+use gan_models::ImageGan;
+
+use crate::Failure;
+use crate::backend::Backend;
+use crate::cli::{RunArgs, TrainArgs};
+use crate::draw_losses;
+use crate::progress::{Screen, duration};
+use crate::resolve::{Resolved, RunConfig, resolve};
+use crate::set;
+
+/// Samples on a picture of the run.
+const SAMPLES: usize = 64;
+/// Pictures decoded for the report on the data.
+const LOOKED_AT: usize = 64;
+
+/// A training session: configuration, device, pictures and screen, from the flags.
+pub struct Session {
+    arguments: TrainArgs,
+    program: &'static str,
+    config: RunConfig,
+    backend: Backend,
+    data: Arc<dyn Pictures>,
+    info: DataInfo,
+    run: Option<RunDir>,
+    screen: Screen,
+}
+
+impl Session {
+    /// Finds the pictures, fills in the configuration, opens the device, and tells a person about
+    /// them. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// A flag, a file or a value that is not allowed, by name.
+    pub fn open(arguments: &TrainArgs, program: &'static str) -> Result<Self, Failure> {
+        let screen = Screen::new(arguments.quiet);
+        let backend = Backend::open(arguments.backend.as_deref())?;
+        let Resolved { config, data, run } = resolve(arguments, &screen)?;
+        let summary = Summary::of(data.as_ref(), LOOKED_AT)?;
+        screen.say(format!("data     {summary}"));
+        let convolutional = matches!(config.model.generator, ImageGeneratorConfig::Conv(_));
+        if let Some(warning) = backend.warning(convolutional) {
+            screen.note(warning);
+        }
+        let info = DataInfo {
+            name: summary.name,
+            count: summary.count,
+            fingerprint: summary.fingerprint,
+        };
+        Ok(Self {
+            arguments: arguments.clone(),
+            program,
+            config,
+            backend,
+            data,
+            info,
+            run,
+            screen,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// The device, without autodiff.
+    pub fn device(&self) -> &Device {
+        &self.backend.device
+    }
+
+    /// Plays the whole run in its folder, from where it stopped if it did; with `--dry-run`, only
+    /// one round.
+    ///
+    /// # Errors
+    ///
+    /// The data, the disk, another configuration than the run began with, or divergence.
+    pub fn play<G: Game<Batch = Tensor<4>>>(mut self, game: &mut G) -> Result<(), Failure> {
+        let counts = game.parameter_counts();
+        let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+        self.screen.say(format!(
+            "model    {}: {} parameters, batch {}, {} kimg, seed {}, on {}",
+            self.config.model.preset,
+            counts.collect::<Vec<_>>().join(", "),
+            self.config.model.batch_size,
+            self.config.model.total_kimg,
+            self.config.seed,
+            self.backend.describe()
+        ));
+        let mut loader = self.loader()?;
+        if self.arguments.dry_run {
+            return self.dry_run(game, &loader);
+        }
+        let run = self.prepare_run()?;
+        self.screen.say(format!("run      {}", run.path().display()));
+        let mut trainer = self.trainer(run.clone())?;
+        // Only the process that holds the lock may write here.
+        run.write_config(&serde_json::to_value(&self.config)?)?;
+        let begin = Instant::now();
+        let outcome = trainer.run(game, |clock| {
+            if loader.position() != clock.round {
+                loader.seek(clock.round);
+            }
+            loader.next().map(|batch| batch.map(|batch| batch.images))
+        })?;
+        self.tell_what_next(&run, &outcome, begin.elapsed());
+        Ok(())
+    }
+
+    fn loader(&self) -> Result<Loader, Failure> {
+        let data = &self.config.data;
+        let transform = TransformConfig::new()
+            .with_size(Some([data.size, data.size]))
+            .with_crop(Crop::Centre)
+            .with_flip_probability(data.flip_probability);
+        let config = LoaderConfig::new(self.config.model.batch_size)
+            .with_seed(self.config.seed)
+            .with_transform(transform);
+        Loader::new(self.data.clone(), config, self.device()).map_err(|error| {
+            let error = error.to_string();
+            match error.strip_prefix("batch_size: ") {
+                Some(rest) => Failure::usage(format!("--batch: {rest}")),
+                None => Failure::new(error),
+            }
+        })
+    }
+
+    /// The folder of the run, with all that is in it before the first round. `config.json` comes
+    /// last and makes it a run.
+    fn prepare_run(&mut self) -> Result<RunDir, Failure> {
+        if let Some(run) = &self.run {
+            run.check_data(&self.info)?;
+            return Ok(run.clone());
+        }
+        let name = format!("{}-{}", self.info.name, self.config.model.preset);
+        let run = RunDir::create(&self.arguments.out, &name)
+            .map_err(|error| Failure::new(format!("--out {error}")))?;
+        write_reals(run.reals(), self.data.as_ref(), SAMPLES)?;
+        let device = self.backend.describe();
+        let info = RunInfo::new(self.program, device, self.config.seed, self.info.clone());
+        run.write_info(&info)?;
+        Ok(run)
+    }
+
+    fn trainer<G: Game<Batch = Tensor<4>>>(&mut self, run: RunDir) -> Result<Trainer<G>, Failure> {
+        let train = self.config.train_config();
+        let device = self.backend.device.clone();
+        let mut stream = Samples::stream(self.config.seed);
+        let latents = self.config.model.gan.latent.draw(SAMPLES, &mut stream, &device);
+        let samples = Samples::new(train.sample_every(), latents, |path, pictures| {
+            Ok(write_grid(path, &pictures, PixelRange::Signed, 8)?)
+        });
+        let sink = self.screen.sink();
+        let screen = self.screen.clone();
+        Ok(Trainer::new(run, train, self.config.seed)?
+            .with_hook(Log::new(train.log_every()))
+            .with_hook(samples)
+            .with_hook(LossPlot::new(draw_losses))
+            .with_hook(ShowProgress::new(sink))
+            .with_notify(move |notice| screen.note(notice.to_string()))
+            .with_stop_flag(stop_on_ctrl_c(&self.screen)?))
+    }
+
+    /// Configuration, memory and one round.
+    fn dry_run<G: Game<Batch = Tensor<4>>>(&self, game: &mut G, loader: &Loader) -> Result<(), Failure> {
+        self.screen.say(serde_json::to_string_pretty(&self.config)?);
+        let clock = Clock::new(self.config.seed);
+        let begin = Instant::now();
+        let report = game.round(loader.batch(0)?.images, &clock);
+        let values: Vec<String> = report
+            .read()
+            .iter()
+            .map(|(name, value)| format!("{name} {value:.4}"))
+            .collect();
+        let seconds = begin.elapsed().as_secs_f64();
+        // After a round, so that the optimisers have their moments.
+        let bytes: usize = game
+            .state()
+            .groups
+            .values()
+            .flat_map(|group| group.values())
+            .map(|tensor| tensor.num_elements() * size_of::<f32>())
+            .sum();
+        let peak = peak_memory().map(|bytes| format!("; {:.0} MiB in all at most", mebibytes(bytes)));
+        self.screen.say(format!(
+            "memory   {:.1} MiB of weights, averages and optimisers{}",
+            mebibytes(bytes),
+            peak.unwrap_or_default()
+        ));
+        self.screen.say(format!("round    {} ({seconds:.2} s)", values.join("  ")));
+        self.screen.say("nothing was written; leave --dry-run out to train");
+        Ok(())
+    }
+
+    fn tell_what_next(&self, run: &RunDir, outcome: &Outcome, time: Duration) {
+        let path = run.path().display();
+        let program = self.program;
+        let kimg = outcome.clock.kimg();
+        let state = match outcome.end {
+            End::Finished => "done",
+            _ => "stopped",
+        };
+        let again = match outcome.end {
+            End::Finished => format!(" --kimg {}", 2.0 * self.config.model.total_kimg),
+            _ => String::new(),
+        };
+        let cargo = "cargo run --release --example";
+        self.screen.say(format!("{state}     {kimg:.1} kimg, after {} here", duration(time)));
+        self.screen.say(format!("pictures {path}/samples, curves {path}/loss.png"));
+        self.screen.say(format!("go on    {cargo} {program} -- --resume {path}{again}"));
+        self.screen.say(format!("sample   {cargo} sample -- --run {path} --num 64 --grid samples.png"));
+    }
+}
+
+/// A flag that the first Ctrl-C sets; the second one ends the program on the spot.
+fn stop_on_ctrl_c(screen: &Screen) -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (flag, screen) = (stop.clone(), screen.clone());
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        screen.note("saving a checkpoint and leaving; Ctrl-C once more leaves at once");
+    };
+    match ctrlc::set_handler(handler) {
+        // A second session in one process, as in tests, leaves the handler to the first.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(stop),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// Most memory this process has had, in bytes, where the system tells.
+fn peak_memory() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
+}
+
+/// A run to draw from.
+pub struct Trained {
+    /// Its configuration.
+    pub config: RunConfig,
+    /// Where it stands.
+    pub clock: Clock,
+    /// Where to say something.
+    pub screen: Screen,
+    game: ImageGan,
+    backend: Backend,
+    averaged: bool,
+}
+
+impl Trained {
+    /// Loads the newest good checkpoint of a run.
+    ///
+    /// # Errors
+    ///
+    /// If the folder is no run, or none of its checkpoints is good.
+    pub fn open(arguments: &RunArgs) -> Result<Self, Failure> {
+        let screen = Screen::new(arguments.quiet);
+        let backend = Backend::open(arguments.backend.as_deref())?;
+        let run = RunDir::open(&arguments.run).map_err(|error| Failure::new(format!("--run {error}")))?;
+        let config: RunConfig = set::read(&run.read_config()?, &run.config().display().to_string())?;
+        let mut game = config.model.init(config.seed, &backend.device)?;
+        let found = Checkpoints::new(&run, config.train.keep_checkpoints).latest_good()?;
+        let folder = run.checkpoints();
+        let Some(saved) = found.good else {
+            let reasons = found.damaged.iter().map(|damage| format!("; {damage}"));
+            let reasons: String = reasons.collect();
+            return Err(Failure::new(format!(
+                "{}: there is no checkpoint that can be used{reasons}; train the run further",
+                folder.display()
+            )));
+        };
+        for damage in &found.damaged {
+            screen.note(format!("cannot use the checkpoint {damage}; using the one before"));
+        }
+        game.restore(&saved.state)
+            .map_err(|error| Failure::new(format!("{}: {error}", saved.path.display())))?;
+        Ok(Self {
+            config,
+            clock: saved.clock,
+            screen,
+            game,
+            backend,
+            averaged: !arguments.raw,
+        })
+    }
+
+    /// Where latents come from.
+    pub fn prior(&self) -> LatentPrior {
+        self.config.model.gan.latent
+    }
+
+    /// The device, without autodiff.
+    pub fn device(&self) -> &Device {
+        &self.backend.device
+    }
+
+    /// Draws pictures `[count, channels, height, width]` in `[-1, 1]` for latents
+    /// `[count, latent_size]`.
+    pub fn draw(&self, latents: Tensor<2>) -> Tensor<4> {
+        self.game.sample(&SampleRequest {
+            latents,
+            averaged: self.averaged,
+        })
+    }
+}
+
+/// A path with its folder made, so that a file can be written there.
+///
+/// # Errors
+///
+/// If the folder cannot be made; `flag` is named.
+pub fn writable(path: &Path, flag: &str) -> Result<PathBuf, Failure> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            let shown = folder.display();
+            Failure::new(format!("{flag} {shown}: cannot make the folder: {error}; choose another one"))
+        })?;
+    }
+    Ok(path.to_path_buf())
+}
