@@ -45,7 +45,11 @@ struct Arguments {
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         let trained = Trained::open(&arguments.run)?;
-        let path = if arguments.linear { LatentPath::Linear } else { LatentPath::Spherical };
+        let path = if arguments.linear {
+            LatentPath::Linear
+        } else {
+            LatentPath::Spherical
+        };
         let frames = cli::frames(arguments.keys, arguments.steps)?;
 
         // One closed walk per place in the grid, each past latents of its own.
@@ -60,7 +64,10 @@ fn main() -> ExitCode {
             .collect();
         let pictures = (0..frames)
             .map(|frame| {
-                let latents = walks.iter().map(|walk| walk.clone().narrow(0, frame, 1)).collect();
+                let latents = walks
+                    .iter()
+                    .map(|walk| walk.clone().narrow(0, frame, 1))
+                    .collect();
                 let images = trained.draw(burn::Tensor::cat(latents, 0));
                 grid(&images, PixelRange::Signed, SIDE as usize)
             })
@@ -68,7 +75,9 @@ fn main() -> ExitCode {
 
         let out = writable(&arguments.out, "--out")?;
         write_gif(&out, &pictures, DELAY)?;
-        trained.screen.say(format!("{frames} frames in {}", out.display()));
+        trained
+            .screen
+            .say(format!("{frames} frames in {}", out.display()));
         Ok(())
     })
 }

@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         // The pictures, the configuration and the device, from the flags.
         let session = Session::open(&arguments.train, "mnist_gan")?;
         // Both players with fresh weights, their optimisers, and the rules they play by.
-        let mut game = session.config().model.init(session.config().seed, session.device())?;
+        let mut game = session
+            .config()
+            .model
+            .init(session.config().seed, session.device())?;
         // Round after round, with logs, pictures and checkpoints in the run folder.
         session.play(&mut game)
     })

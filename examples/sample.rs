@@ -55,21 +55,30 @@ fn main() -> ExitCode {
             None => (0..arguments.num.unwrap_or(64) as u64).collect(),
         };
         if arguments.grid.is_some() && seeds.len() > GRID {
-            let message = format!("--grid: {} pictures are too many; ask for {GRID} or fewer", seeds.len());
+            let message = format!(
+                "--grid: {} pictures are too many; ask for {GRID} or fewer",
+                seeds.len()
+            );
             return Err(Failure::usage(message));
         }
         let shape = trained.config.model.image();
         let mut npy = match &arguments.npy {
             Some(path) => {
                 let shape = [shape.size, shape.size, shape.channels];
-                Some(NpyWriter::create(&writable(path, "--npy")?, seeds.len(), shape)?)
+                Some(NpyWriter::create(
+                    &writable(path, "--npy")?,
+                    seeds.len(),
+                    shape,
+                )?)
             }
             None => None,
         };
 
         let mut in_grid = Vec::new();
         for (index, chunk) in seeds.chunks(CHUNK).enumerate() {
-            let latents = trained.prior().by_seed(chunk, arguments.truncation, trained.device());
+            let latents = trained
+                .prior()
+                .by_seed(chunk, arguments.truncation, trained.device());
             let images = trained.draw(latents);
             if let Some(folder) = &arguments.out {
                 write_pictures(folder, &images, PixelRange::Signed, index * CHUNK)?;
@@ -88,10 +97,18 @@ fn main() -> ExitCode {
         }
         if let Some(path) = &arguments.grid {
             let columns = in_grid.len().isqrt();
-            write_picture(writable(path, "--grid")?, &grid_of_pictures(&in_grid, columns)?)?;
+            write_picture(
+                writable(path, "--grid")?,
+                &grid_of_pictures(&in_grid, columns)?,
+            )?;
         }
-        for path in [&arguments.out, &arguments.grid, &arguments.npy].into_iter().flatten() {
-            trained.screen.say(format!("{} pictures in {}", seeds.len(), path.display()));
+        for path in [&arguments.out, &arguments.grid, &arguments.npy]
+            .into_iter()
+            .flatten()
+        {
+            trained
+                .screen
+                .say(format!("{} pictures in {}", seeds.len(), path.display()));
         }
         Ok(())
     })

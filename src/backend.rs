@@ -3,6 +3,8 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use burn::prelude::*;
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+use burn::tensor::DeviceKind;
 
 use crate::Failure;
 
@@ -45,14 +47,17 @@ const KNOWN: [Known; 5] = [
     Known {
         name: "ndarray",
         #[cfg(feature = "ndarray")]
-        open: Some(Device::ndarray),
+        open: Some(ndarray),
         #[cfg(not(feature = "ndarray"))]
         open: None,
     },
 ];
 
-#[cfg(any(feature = "wgpu", feature = "vulkan"))]
-use burn::tensor::DeviceKind;
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "people are told when they choose it")]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
 
 /// A device that works, and what it is called.
 #[derive(Clone, Debug)]
@@ -189,7 +194,11 @@ mod tests {
     #[test]
     fn ndarray_warns_of_slow_convolutions_only() {
         let backend = Backend::open(Some("ndarray")).unwrap();
-        assert!(backend.warning(true).is_some_and(|text| text.contains("80 times")));
+        assert!(
+            backend
+                .warning(true)
+                .is_some_and(|text| text.contains("80 times"))
+        );
         assert!(backend.warning(false).is_none());
     }
 }

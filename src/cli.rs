@@ -86,7 +86,9 @@ impl Seeds {
     ///
     /// Says what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        parse_seeds(text).map(Self).map_err(|error| error.to_string())
+        parse_seeds(text)
+            .map(Self)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -110,7 +112,10 @@ fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<Option<
         Ok(arguments) => return Ok(Some(arguments)),
         Err(error) => error,
     };
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         error.print()?;
         return Ok(None);
     }
@@ -132,7 +137,10 @@ fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<Option<
 /// A panic is a defect of the program; it is told in one line as well.
 fn quiet_panics() {
     panic::set_hook(Box::new(|info| {
-        let text = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
+        let text = info
+            .payload_as_str()
+            .unwrap_or("unknown")
+            .replace('\n', " ");
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(
             std::io::stderr(),
@@ -142,17 +150,26 @@ fn quiet_panics() {
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {
-    let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
+    let value = text
+        .parse::<f64>()
+        .ok()
+        .filter(|value| value.is_finite() && *value > 0.0);
     value.ok_or_else(|| "it must be a number above 0".into())
 }
 
 fn zero_or_more(text: &str) -> Result<f64, String> {
-    let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+    let value = text
+        .parse::<f64>()
+        .ok()
+        .filter(|value| value.is_finite() && *value >= 0.0);
     value.ok_or_else(|| "it must be a number, 0 or more".into())
 }
 
 fn batch(text: &str) -> Result<usize, String> {
-    let value = text.parse::<usize>().ok().filter(|value| (1..=65_536).contains(value));
+    let value = text
+        .parse::<usize>()
+        .ok()
+        .filter(|value| (1..=65_536).contains(value));
     value.ok_or_else(|| "it must be a whole number, 1 to 65536".into())
 }
 
@@ -181,7 +198,10 @@ pub fn positive(text: &str) -> Result<f64, String> {
 ///
 /// Says what is allowed.
 pub fn count(text: &str) -> Result<usize, String> {
-    let value = text.parse::<usize>().ok().filter(|value| (1..=10_000_000).contains(value));
+    let value = text
+        .parse::<usize>()
+        .ok()
+        .filter(|value| (1..=10_000_000).contains(value));
     value.ok_or_else(|| "it must be a whole number, 1 to 10000000".into())
 }
 
@@ -212,17 +232,26 @@ mod tests {
     fn arguments(text: &str) -> Result<TrainArgs, String> {
         let words = text.split_whitespace().map(OsString::from);
         let program = parse::<Program>(std::iter::once("program".into()).chain(words));
-        program.map(|program| program.unwrap().train).map_err(|error| error.to_string())
+        program
+            .map(|program| program.unwrap().train)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn flags_are_read() {
-        let all = arguments("--kimg 1.5 --batch 8 --seed 3 --every 0 --set a=1 --set b.c=x").unwrap();
-        assert_eq!((all.kimg, all.batch, all.seed, all.every), (Some(1.5), Some(8), Some(3), Some(0.0)));
+        let all =
+            arguments("--kimg 1.5 --batch 8 --seed 3 --every 0 --set a=1 --set b.c=x").unwrap();
+        assert_eq!(
+            (all.kimg, all.batch, all.seed, all.every),
+            (Some(1.5), Some(8), Some(3), Some(0.0))
+        );
         assert_eq!(all.set.len(), 2);
         assert_eq!(arguments("").unwrap().resume, None);
         assert_eq!(arguments("--resume --quiet").unwrap().resume, Some(None));
-        assert_eq!(arguments("--resume r").unwrap().resume, Some(Some("r".into())));
+        assert_eq!(
+            arguments("--resume r").unwrap().resume,
+            Some(Some("r".into()))
+        );
     }
 
     #[test]

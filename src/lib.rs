@@ -7,6 +7,7 @@ pub mod backend;
 pub mod cli;
 mod failure;
 pub mod npy;
+mod pictures;
 mod plot;
 mod progress;
 pub mod resolve;

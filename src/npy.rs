@@ -94,7 +94,9 @@ impl Drop for NpyWriter {
 
 fn failure(path: &Path, error: &io::Error) -> Failure {
     let shown = path.display();
-    Failure::new(format!("--npy {shown}: cannot write the file: {error}; choose another place"))
+    Failure::new(format!(
+        "--npy {shown}: cannot write the file: {error}; choose another place"
+    ))
 }
 
 /// Version 1.0 of the format: magic, length of the text, a Python dictionary, blanks up to a
@@ -140,7 +142,8 @@ mod tests {
             assert_eq!(header.len() % 64, 0);
             let text = String::from_utf8_lossy(&header[10..]).into_owned();
             assert!(text.ends_with('\n'));
-            let dictionary = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+            let dictionary =
+                format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
             assert_eq!(text.trim_end(), dictionary);
         }
     }

@@ -139,7 +139,12 @@ mod tests {
             };
             let wave = (round as f32 * 0.1).sin();
             let generator = if round == 7 { f32::NAN } else { 1.0 + wave };
-            let values = [("critic", wave), ("generator", generator), ("d_real", 0.7), ("d_fake", 0.2)];
+            let values = [
+                ("critic", wave),
+                ("generator", generator),
+                ("d_real", 0.7),
+                ("d_fake", 0.2),
+            ];
             LogEntry::new(&clock, &values)
         };
         (1..=count).map(entry).collect()
@@ -174,7 +179,10 @@ mod tests {
             let count = pixels.chunks(3).filter(|pixel| *pixel == colour).count();
             assert!(count > 100, "{colour:?}: {count} pixels");
         }
-        let dark = pixels.chunks(3).filter(|pixel| pixel.iter().all(|value| *value < 60)).count();
+        let dark = pixels
+            .chunks(3)
+            .filter(|pixel| pixel.iter().all(|value| *value < 60))
+            .count();
         assert!(dark > 500, "labels and axes: {dark} pixels");
     }
 

@@ -74,7 +74,9 @@ impl ProgressSink for ScreenSink {
             bar.set_message(line);
             return;
         }
-        let due = self.last.is_none_or(|(when, _)| when.elapsed() >= LINE_EVERY);
+        let due = self
+            .last
+            .is_none_or(|(when, _)| when.elapsed() >= LINE_EVERY);
         if due && !progress.values.is_empty() {
             self.last = Some((Instant::now(), progress.clock.round));
             self.screen.say(line);
@@ -135,7 +137,12 @@ mod tests {
             total_kimg: 400.0,
             images_per_second: 1234.5,
             time_left: Some(Duration::from_secs(200)),
-            values: vec![("critic", 0.5), ("generator", 1.25), ("d_real", 0.75), ("d_fake", 0.25)],
+            values: vec![
+                ("critic", 0.5),
+                ("generator", 1.25),
+                ("d_real", 0.75),
+                ("d_fake", 0.25),
+            ],
         };
         assert_eq!(
             line(&progress),

@@ -1,21 +1,20 @@
 //! From flags to a configuration, pictures and a run folder.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use gan_core::error::ConfigError;
 use gan_core::nn::ImageShape;
 use gan_core::train::{GuardConfig, RunDir, TrainConfig, TrainError};
-use gan_data::source::synthetic::SyntheticDigitsConfig;
-use gan_data::source::{Pictures, Split, find_mnist, open};
-use gan_data::{ChannelMode, DataError, Picture};
-use gan_models::{ImageGanConfig, preset};
+use gan_data::source::Pictures;
+use gan_models::{ImageGanConfig, PRESETS, preset};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::cli::TrainArgs;
+use crate::pictures::{as_configured, find_data, natural_data};
 use crate::progress::Screen;
 use crate::set::{self, Change};
 
@@ -108,13 +107,29 @@ pub struct Resolved {
 ///
 /// A flag, a file or a value that is not allowed, by name.
 pub fn resolve(arguments: &TrainArgs, screen: &Screen) -> Result<Resolved, Failure> {
+    // Before the pictures are looked for, which may take a download.
+    if let Some(name) = arguments
+        .preset
+        .as_deref()
+        .filter(|name| !PRESETS.contains(name))
+    {
+        let message = format!(
+            "--preset: there is no preset `{name}`; use one of {}",
+            PRESETS.join(", ")
+        );
+        return Err(Failure::usage(message));
+    }
     let run = arguments
         .resume
         .as_ref()
         .map(|run| find_run(run.as_deref(), &arguments.out))
         .transpose()?;
     let old = run.as_ref().map(RunDir::read_config).transpose()?;
-    let patch = arguments.config.as_deref().map(set::read_patch).transpose()?;
+    let patch = arguments
+        .config
+        .as_deref()
+        .map(set::read_patch)
+        .transpose()?;
     let changes = changes(arguments);
 
     let source = wanted_source(arguments, old.as_ref(), patch.as_ref());
@@ -185,80 +200,12 @@ fn wanted_source(
     patch: Option<&Value>,
 ) -> Option<String> {
     let in_json = |config: &Value| Some(config.get("data")?.get("source")?.as_str()?.to_owned());
-    let flag = arguments.data.as_ref().map(|path| path.to_string_lossy().into_owned());
-    flag.or_else(|| patch.and_then(in_json)).or_else(|| old.and_then(in_json))
-}
-
-/// The pictures, and what `data.source` calls them.
-fn find_data(wanted: Option<&str>, screen: &Screen) -> Result<(String, Arc<dyn Pictures>), Failure> {
-    let is_word = |word: &str| wanted == Some(word) && !Path::new(word).exists();
-    if is_word("synthetic") {
-        return Ok(("synthetic".into(), Arc::new(SyntheticDigitsConfig::new().init()?)));
-    }
-    if let Some(path) = wanted.filter(|_| !is_word("mnist")) {
-        let data = open(Path::new(path), Split::Train, ChannelMode::Keep)
-            .map_err(|error| Failure::new(format!("--data {error}")))?;
-        let path = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-        return Ok((path.to_string_lossy().into_owned(), data));
-    }
-    if let Some(mnist) = find_mnist(None)? {
-        return Ok(("mnist".into(), mnist));
-    }
-    match fetch_mnist(screen) {
-        Ok(mnist) => Ok(("mnist".into(), mnist)),
-        Err(error) if wanted.is_some() => Err(Failure::new(format!("--data mnist: {error}"))),
-        Err(_) => {
-            screen.note(
-                "no MNIST here (no --data, GAN_DATA_DIR, cache or network), so training on \
-                 synthetic digits drawn by this program",
-            );
-            Ok(("synthetic".into(), Arc::new(SyntheticDigitsConfig::new().init()?)))
-        }
-    }
-}
-
-#[cfg(feature = "download")]
-fn fetch_mnist(screen: &Screen) -> Result<Arc<dyn Pictures>, DataError> {
-    use gan_data::source::download::{Progress, Remote, download};
-    use std::cell::Cell;
-
-    screen.say("MNIST is not on this machine; fetching it (11 MiB) …");
-    let last = Cell::new(0);
-    let folder = download(Remote::Mnist, &|progress: Progress| {
-        let percent = 100 * progress.received / progress.total.max(1);
-        if progress.total > 1 << 20 && percent >= last.get() + 20 {
-            last.set(percent);
-            screen.say(format!("{}: {percent} %", progress.file));
-        }
-    })?;
-    open(&folder, Split::Train, ChannelMode::Keep)
-}
-
-#[cfg(not(feature = "download"))]
-fn fetch_mnist(_: &Screen) -> Result<Arc<dyn Pictures>, DataError> {
-    let message = "not on this machine, and the feature `download` is off";
-    Err(DataError::download("mnist", message))
-}
-
-/// The pictures as near to how they are as the networks allow.
-fn natural_data(source: String, data: &Arc<dyn Pictures>) -> Result<DataConfig, Failure> {
-    if data.is_empty() {
-        return Err(Failure::new(format!("--data {source}: there are no pictures in it")));
-    }
-    let first: Picture = data.get(0)?;
-    let side = first.width.min(first.height);
-    let size = match side {
-        28 => 28,
-        0..16 => 8,
-        _ => 1 << side.min(1024).ilog2(),
-    };
-    let channels = if first.channels == 2 { 1 } else { first.channels };
-    Ok(DataConfig {
-        source,
-        size,
-        channels,
-        flip_probability: 0.0,
-    })
+    let flag = arguments
+        .data
+        .as_ref()
+        .map(|path| path.to_string_lossy().into_owned());
+    flag.or_else(|| patch.and_then(in_json))
+        .or_else(|| old.and_then(in_json))
 }
 
 /// The part `data` of the configuration, which the preset must fit.
@@ -270,11 +217,15 @@ fn data_config(
 ) -> Result<DataConfig, Failure> {
     let mut config = json!({ "data": natural });
     let mut flag = String::new();
-    if let (Some(data), Some(path)) = (patch.and_then(|patch| patch.get("data")), &arguments.config) {
+    if let (Some(data), Some(path)) = (patch.and_then(|patch| patch.get("data")), &arguments.config)
+    {
         flag = format!("--config {}", path.display());
         set::merge(&mut config, &json!({ "data": data }), &flag, "")?;
     }
-    for change in changes.iter().filter(|change| change.key.starts_with("data.")) {
+    for change in changes
+        .iter()
+        .filter(|change| change.key.starts_with("data."))
+    {
         change.apply(&mut config)?;
         flag.clone_from(&change.flag);
     }
@@ -290,7 +241,8 @@ fn from_preset(
     let in_file = patch.and_then(|patch| patch.get("model")?.get("preset")?.as_str());
     let name = arguments.preset.as_deref().or(in_file).unwrap_or("default");
     let image = image(&data).map_err(|error| Failure::usage(format!("--set {error}")))?;
-    let model = preset(name, image).map_err(|error| Failure::usage(format!("--preset: {error}")))?;
+    let model =
+        preset(name, image).map_err(|error| Failure::usage(format!("--preset: {error}")))?;
     let config = RunConfig {
         seed: 0,
         data,
@@ -343,28 +295,55 @@ fn validate(config: &RunConfig) -> Result<(), ConfigError> {
     if !(0.0..=1.0).contains(&flip) {
         return Err(ConfigError::new("data.flip_probability", flip, "0 to 1"));
     }
-    config.model.validate().map_err(|error| error.within("model"))?;
+    config
+        .model
+        .validate()
+        .map_err(|error| error.within("model"))?;
     let drawn = config.model.image();
     if drawn != image {
-        let text = |image: ImageShape| format!("{} x {} x {}", image.channels, image.size, image.size);
-        let allowed = format!("{} like the pictures; or set data.channels and data.size too", text(image));
-        return Err(ConfigError::new("model.generator.image", text(drawn), allowed));
-    }
-    config.train_config().validate().map_err(|error| match error {
-        TrainError::Config {
-            field,
-            value,
+        let text =
+            |image: ImageShape| format!("{} x {} x {}", image.channels, image.size, image.size);
+        let allowed = format!(
+            "{} like the pictures; or set data.channels and data.size too",
+            text(image)
+        );
+        return Err(ConfigError::new(
+            "model.generator.image",
+            text(drawn),
             allowed,
-        } => ConfigError::new(field, value, allowed).within("train"),
-        other => ConfigError::new("train", other, "valid"),
-    })
+        ));
+    }
+    config
+        .train_config()
+        .validate()
+        .map_err(|error| match error {
+            TrainError::Config {
+                field,
+                value,
+                allowed,
+            } => ConfigError::new(field, value, allowed).within("train"),
+            other => ConfigError::new("train", other, "valid"),
+        })
 }
 
 /// Names the flag that a wrong value came from.
 fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Failure {
-    let blamed = |change: &&Change| error.field == change.key || error.field.starts_with(&format!("{}.", change.key));
-    let flag = changes.iter().rev().find(blamed).map(|change| change.flag.clone());
-    let file = arguments.config.as_ref().map(|path| format!("--config {}", path.display()));
+    // The field itself, a choice around it, or a key that what is allowed depends on.
+    let blamed = |change: &&Change| {
+        let key = change.key.strip_prefix("model.").unwrap_or(&change.key);
+        error.field == change.key
+            || error.field.starts_with(&format!("{}.", change.key))
+            || error.allowed.contains(key)
+    };
+    let flag = changes
+        .iter()
+        .rev()
+        .find(blamed)
+        .map(|change| change.flag.clone());
+    let file = arguments
+        .config
+        .as_ref()
+        .map(|path| format!("--config {}", path.display()));
     match flag.or(file) {
         Some(flag) => Failure::usage(format!("{flag}: {error}")),
         None => Failure::usage(error.to_string()),
@@ -374,7 +353,10 @@ fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Fail
 /// Refuses to go on with another configuration; only the length may grow, and the pictures may have
 /// moved (their checksum is compared later).
 fn check_resumable(run: &RunDir, config: &RunConfig) -> Result<(), Failure> {
-    run.check_config(&serde_json::to_value(config)?, &["model.total_kimg", "data.source"])?;
+    run.check_config(
+        &serde_json::to_value(config)?,
+        &["model.total_kimg", "data.source"],
+    )?;
     let old: RunConfig = set::read(&run.read_config()?, &run.config().display().to_string())?;
     let (old, new) = (old.model.total_kimg, config.model.total_kimg);
     if new < old {
@@ -384,40 +366,4 @@ fn check_resumable(run: &RunDir, config: &RunConfig) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-/// The pictures with the channels (and, if they are drawn, the size) of the configuration.
-fn as_configured(
-    data: Arc<dyn Pictures>,
-    natural: &DataConfig,
-    config: &DataConfig,
-) -> Result<Arc<dyn Pictures>, Failure> {
-    let mode = match config.channels {
-        1 => ChannelMode::Grey,
-        3 => ChannelMode::Rgb,
-        4 => ChannelMode::Rgba,
-        other => {
-            let message = format!("--set data.channels: {other} is not allowed; use 1, 3 or 4");
-            return Err(Failure::usage(message));
-        }
-    };
-    match config.source.as_str() {
-        "synthetic" => {
-            let drawn = SyntheticDigitsConfig::new()
-                .with_size(config.size.clamp(28, 256))
-                .with_colour(config.channels > 1);
-            let is_grey_or_rgb = config.channels != 4;
-            if !is_grey_or_rgb {
-                let message = "--set data.channels: synthetic pictures have 1 or 3 channels";
-                return Err(Failure::usage(message));
-            }
-            Ok(Arc::new(drawn.init()?))
-        }
-        "mnist" if config.channels != natural.channels => Err(Failure::usage(format!(
-            "--set data.channels: MNIST is grey; give its folder with --data to make it {mode:?}"
-        ))),
-        "mnist" => Ok(data),
-        // Also where it is as wanted already: a folder may mix grey and coloured pictures.
-        path => Ok(open(Path::new(path), Split::Train, mode)?),
-    }
 }

@@ -11,7 +11,8 @@ use gan_core::game::{Clock, Game, SampleRequest};
 use gan_core::nn::ImageGeneratorConfig;
 use gan_core::sample::LatentPrior;
 use gan_core::train::{
-    Checkpoints, DataInfo, End, Log, LossPlot, Outcome, RunDir, RunInfo, Samples, ShowProgress, Trainer,
+    BoxError, Checkpoints, DataInfo, End, Log, LossPlot, Outcome, RunDir, RunInfo, Samples,
+    ShowProgress, Trainer,
 };
 use gan_data::io::write_grid;
 use gan_data::source::Pictures;
@@ -111,7 +112,8 @@ impl Session {
             return self.dry_run(game, &loader);
         }
         let run = self.prepare_run()?;
-        self.screen.say(format!("run      {}", run.path().display()));
+        self.screen
+            .say(format!("run      {}", run.path().display()));
         let mut trainer = self.trainer(run.clone())?;
         // Only the process that holds the lock may write here.
         run.write_config(&serde_json::to_value(&self.config)?)?;
@@ -165,23 +167,35 @@ impl Session {
         let train = self.config.train_config();
         let device = self.backend.device.clone();
         let mut stream = Samples::stream(self.config.seed);
-        let latents = self.config.model.gan.latent.draw(SAMPLES, &mut stream, &device);
+        let latents = self
+            .config
+            .model
+            .gan
+            .latent
+            .draw(SAMPLES, &mut stream, &device);
         let samples = Samples::new(train.sample_every(), latents, |path, pictures| {
-            Ok(write_grid(path, &pictures, PixelRange::Signed, 8)?)
+            write_grid(path, &pictures, PixelRange::Signed, 8)
+                .map_err(|error| without_path(path, &error))
         });
         let sink = self.screen.sink();
         let screen = self.screen.clone();
         Ok(Trainer::new(run, train, self.config.seed)?
             .with_hook(Log::new(train.log_every()))
             .with_hook(samples)
-            .with_hook(LossPlot::new(draw_losses))
+            .with_hook(LossPlot::new(|path, log| {
+                draw_losses(path, log).map_err(|error| without_path(path, &error))
+            }))
             .with_hook(ShowProgress::new(sink))
             .with_notify(move |notice| screen.note(notice.to_string()))
             .with_stop_flag(stop_on_ctrl_c(&self.screen)?))
     }
 
     /// Configuration, memory and one round.
-    fn dry_run<G: Game<Batch = Tensor<4>>>(&self, game: &mut G, loader: &Loader) -> Result<(), Failure> {
+    fn dry_run<G: Game<Batch = Tensor<4>>>(
+        &self,
+        game: &mut G,
+        loader: &Loader,
+    ) -> Result<(), Failure> {
         self.screen.say(serde_json::to_string_pretty(&self.config)?);
         let clock = Clock::new(self.config.seed);
         let begin = Instant::now();
@@ -200,14 +214,17 @@ impl Session {
             .flat_map(|group| group.values())
             .map(|tensor| tensor.num_elements() * size_of::<f32>())
             .sum();
-        let peak = peak_memory().map(|bytes| format!("; {:.0} MiB in all at most", mebibytes(bytes)));
+        let peak =
+            peak_memory().map(|bytes| format!("; {:.0} MiB in all at most", mebibytes(bytes)));
         self.screen.say(format!(
             "memory   {:.1} MiB of weights, averages and optimisers{}",
             mebibytes(bytes),
             peak.unwrap_or_default()
         ));
-        self.screen.say(format!("round    {} ({seconds:.2} s)", values.join("  ")));
-        self.screen.say("nothing was written; leave --dry-run out to train");
+        self.screen
+            .say(format!("round    {} ({seconds:.2} s)", values.join("  ")));
+        self.screen
+            .say("nothing was written; leave --dry-run out to train");
         Ok(())
     }
 
@@ -224,10 +241,18 @@ impl Session {
             _ => String::new(),
         };
         let cargo = "cargo run --release --example";
-        self.screen.say(format!("{state}     {kimg:.1} kimg, after {} here", duration(time)));
-        self.screen.say(format!("pictures {path}/samples, curves {path}/loss.png"));
-        self.screen.say(format!("go on    {cargo} {program} -- --resume {path}{again}"));
-        self.screen.say(format!("sample   {cargo} sample -- --run {path} --num 64 --grid samples.png"));
+        self.screen.say(format!(
+            "{state}     {kimg:.1} kimg, after {} here",
+            duration(time)
+        ));
+        self.screen
+            .say(format!("pictures {path}/samples, curves {path}/loss.png"));
+        self.screen.say(format!(
+            "go on    {cargo} {program} -- --resume {path}{again}"
+        ));
+        self.screen.say(format!(
+            "sample   {cargo} sample -- --run {path} --num 64 --grid samples.png"
+        ));
     }
 }
 
@@ -248,6 +273,13 @@ fn stop_on_ctrl_c(screen: &Screen) -> Result<Arc<AtomicBool>, Failure> {
     }
 }
 
+/// An error without the path it begins with: the trainer names the file already.
+fn without_path(path: &Path, error: &impl ToString) -> BoxError {
+    let text = error.to_string();
+    let prefix = format!("{}: cannot write the file: ", path.display());
+    text.strip_prefix(&prefix).unwrap_or(&text).into()
+}
+
 fn mebibytes(bytes: usize) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
@@ -255,8 +287,17 @@ fn mebibytes(bytes: usize) -> f64 {
 /// Most memory this process has had, in bytes, where the system tells.
 fn peak_memory() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(
+        line.trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<usize>()
+            .ok()?
+            * 1024,
+    )
 }
 
 /// A run to draw from.
@@ -281,8 +322,10 @@ impl Trained {
     pub fn open(arguments: &RunArgs) -> Result<Self, Failure> {
         let screen = Screen::new(arguments.quiet);
         let backend = Backend::open(arguments.backend.as_deref())?;
-        let run = RunDir::open(&arguments.run).map_err(|error| Failure::new(format!("--run {error}")))?;
-        let config: RunConfig = set::read(&run.read_config()?, &run.config().display().to_string())?;
+        let run =
+            RunDir::open(&arguments.run).map_err(|error| Failure::new(format!("--run {error}")))?;
+        let config: RunConfig =
+            set::read(&run.read_config()?, &run.config().display().to_string())?;
         let mut game = config.model.init(config.seed, &backend.device)?;
         let found = Checkpoints::new(&run, config.train.keep_checkpoints).latest_good()?;
         let folder = run.checkpoints();
@@ -295,7 +338,9 @@ impl Trained {
             )));
         };
         for damage in &found.damaged {
-            screen.note(format!("cannot use the checkpoint {damage}; using the one before"));
+            screen.note(format!(
+                "cannot use the checkpoint {damage}; using the one before"
+            ));
         }
         game.restore(&saved.state)
             .map_err(|error| Failure::new(format!("{}: {error}", saved.path.display())))?;
@@ -335,10 +380,15 @@ impl Trained {
 ///
 /// If the folder cannot be made; `flag` is named.
 pub fn writable(path: &Path, flag: &str) -> Result<PathBuf, Failure> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).map_err(|error| {
             let shown = folder.display();
-            Failure::new(format!("{flag} {shown}: cannot make the folder: {error}; choose another one"))
+            Failure::new(format!(
+                "{flag} {shown}: cannot make the folder: {error}; choose another one"
+            ))
         })?;
     }
     Ok(path.to_path_buf())

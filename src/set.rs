@@ -86,10 +86,15 @@ impl Change {
                 let names: Vec<&str> = fields.keys().map(String::as_str).collect();
                 format!("keys there: {}", names.join(", "))
             }
-            Value::Array(items) => format!("it has the items 0 to {}", items.len().saturating_sub(1)),
+            Value::Array(items) => {
+                format!("it has the items 0 to {}", items.len().saturating_sub(1))
+            }
             other => format!("it is {other}; set it as a whole: --set '{at}={{…}}'"),
         };
-        Failure::usage(format!("{}: {inside} has no key `{name}`; {there}", self.flag))
+        Failure::usage(format!(
+            "{}: {inside} has no key `{name}`; {there}",
+            self.flag
+        ))
     }
 }
 
@@ -100,10 +105,14 @@ impl Change {
 /// If the file cannot be read or is not a JSON object.
 pub fn read_patch(path: &Path) -> Result<Value, Failure> {
     let flag = format!("--config {}", path.display());
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("{flag}: cannot read the file: {error}; check the path")))?;
-    let value: Value = serde_json::from_str(&text)
-        .map_err(|error| Failure::new(format!("{flag}: not valid JSON: {error}; correct the file")))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::new(format!(
+            "{flag}: cannot read the file: {error}; check the path"
+        ))
+    })?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| {
+        Failure::new(format!("{flag}: not valid JSON: {error}; correct the file"))
+    })?;
     if !value.is_object() {
         let message = "holds no JSON object; write it like the config.json of a run";
         return Err(Failure::new(format!("{flag}: {message}")));
@@ -180,15 +189,23 @@ mod tests {
     fn set(text: &str) -> Result<Value, String> {
         let mut config = config();
         let change = Change::parse(text)?;
-        change.apply(&mut config).map_err(|error| error.to_string())?;
+        change
+            .apply(&mut config)
+            .map_err(|error| error.to_string())?;
         Ok(config)
     }
 
     #[test]
     fn values_are_json_or_else_text() {
         assert_eq!(set("train.kimg=7").unwrap()["train"]["kimg"], json!(7));
-        assert_eq!(set("train.guard={\"window\": 2}").unwrap()["train"]["guard"]["window"], 2);
-        assert_eq!(set("optimizer.kind=sgd").unwrap()["optimizer"]["kind"], "sgd");
+        assert_eq!(
+            set("train.guard={\"window\": 2}").unwrap()["train"]["guard"]["window"],
+            2
+        );
+        assert_eq!(
+            set("optimizer.kind=sgd").unwrap()["optimizer"]["kind"],
+            "sgd"
+        );
         assert_eq!(set("widths.1=9").unwrap()["widths"], json!([8, 9]));
         assert_eq!(set("train.kimg=a=b").unwrap()["train"]["kimg"], "a=b");
     }
@@ -196,10 +213,17 @@ mod tests {
     #[test]
     fn unknown_keys_list_those_there_are() {
         let message = set("train.kimgs=7").unwrap_err();
-        assert!(message.contains("--set train.kimgs=7: `train` has no key `kimgs`"), "{message}");
+        assert!(
+            message.contains("--set train.kimgs=7: `train` has no key `kimgs`"),
+            "{message}"
+        );
         assert!(message.contains("guard, kimg"), "{message}");
         assert!(set("x=7").unwrap_err().contains("optimizer, train, widths"));
-        assert!(set("train.guard.window=7").unwrap_err().contains("it is null"));
+        assert!(
+            set("train.guard.window=7")
+                .unwrap_err()
+                .contains("it is null")
+        );
         assert!(set("widths.2=7").unwrap_err().contains("items 0 to 1"));
         assert!(set("train").unwrap_err().contains("key=value"));
         assert!(set("=3").unwrap_err().contains("key=value"));
@@ -212,14 +236,22 @@ mod tests {
             merge(&mut config, &patch, "--config f", "").map(|()| config)
         };
         let config = merged(json!({ "optimizer": { "lr": 0.2 } })).unwrap();
-        assert_eq!(config["optimizer"], json!({ "kind": "adam", "lr": 0.2, "beta": 0.5 }));
+        assert_eq!(
+            config["optimizer"],
+            json!({ "kind": "adam", "lr": 0.2, "beta": 0.5 })
+        );
         let sgd = json!({ "kind": "sgd", "lr": 0.2 });
         let config = merged(json!({ "optimizer": sgd })).unwrap();
         assert_eq!(config["optimizer"], sgd);
         let config = merged(json!({ "train": { "guard": { "window": 3 } } })).unwrap();
         assert_eq!(config["train"]["guard"], json!({ "window": 3 }));
-        let error = merged(json!({ "train": { "kimgs": 3 } })).unwrap_err().to_string();
-        assert!(error.contains("--config f: there is no key `train.kimgs`"), "{error}");
+        let error = merged(json!({ "train": { "kimgs": 3 } }))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("--config f: there is no key `train.kimgs`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -234,7 +266,10 @@ mod tests {
             read::<Config>(&config, flag).unwrap_err().to_string()
         };
         let message = error("--config f");
-        assert!(message.starts_with("--config f: `rounds`: invalid type"), "{message}");
+        assert!(
+            message.starts_with("--config f: `rounds`: invalid type"),
+            "{message}"
+        );
         assert!(message.contains("expected u64"), "{message}");
         assert!(error("--set rounds=many").starts_with("--set rounds=many: invalid type"));
     }

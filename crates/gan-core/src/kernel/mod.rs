@@ -12,5 +12,5 @@ mod update;
 
 pub use activation::leaky_relu;
 pub use conv::{conv_transpose2d, conv2d, linear};
-pub use norm::{BatchNormTrain, batch_norm_train};
+pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};
 pub use update::{AdamStep, adam_step, lerp, sum_of_squares};

@@ -1,4 +1,4 @@
-//! Batch normalisation.
+//! Batch and pixel normalisation.
 
 use burn::prelude::*;
 use burn::tensor::module;
@@ -56,6 +56,21 @@ pub(crate) fn plain_batch_norm_train<const D: usize>(
     }
 }
 
+/// `x / √(mean over channels of x² + ε)`, the channels being axis 1.
+pub fn pixel_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if super::flex::node::is_supported(&x) {
+        return super::flex::pixel_norm::pixel_norm(x, epsilon);
+    }
+    plain_pixel_norm(x, epsilon)
+}
+
+/// [`pixel_norm`] in Burn's own operations.
+pub(crate) fn plain_pixel_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let mean = x.clone().square().mean_dim(1);
+    x * mean.add_scalar(epsilon).sqrt().recip()
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::Tolerance;
@@ -103,5 +118,26 @@ mod tests {
         let deviation = y.var(0).mean().sqrt().into_scalar::<f32>();
         assert!((mean - 0.5).abs() < 1e-4, "mean {mean}");
         assert!((deviation - 2.0).abs() < 0.1, "deviation {deviation}");
+    }
+
+    #[test]
+    fn pixel_norm_agrees_with_plain_operations_in_value_and_gradient() {
+        let device = Device::flex().autodiff();
+        for epsilon in [1e-8, 0.5] {
+            let run = |norm: fn(Tensor<4>, f64) -> Tensor<4>| {
+                let mut stream = Stream::new(2, "norm", 2);
+                let x = stream.normal([3, 5, 4, 7], &device).require_grad();
+                let weight = stream.normal([3, 5, 4, 7], &device);
+                let y = norm(x.clone(), epsilon);
+                let gradients = (y.clone() * weight).sum().backward();
+                let gradient = x.grad(&gradients).expect("tracked").into_data();
+                (y.clone().inner().into_data(), gradient, norm(x.inner(), epsilon).into_data())
+            };
+            let (ours, plain) = (run(pixel_norm), run(plain_pixel_norm));
+            let tolerance = Tolerance::rel_abs(1e-4, 1e-5);
+            ours.0.assert_approx_eq::<f32>(&plain.0, tolerance);
+            ours.1.assert_approx_eq::<f32>(&plain.1, tolerance);
+            ours.2.assert_approx_eq::<f32>(&plain.2, tolerance);
+        }
     }
 }

@@ -7,12 +7,13 @@ use super::{Activation, Conv2d, ConvTranspose2d, Initializer, Norm, NormLayer, R
 use crate::dual::{Dual, Forward};
 use crate::rng::Stream;
 
-/// A normalisation, where there is one, and an activation.
+/// A normalisation, where there is one, and an activation; pixel normalisation comes after the
+/// activation, as in [ProGAN](https://arxiv.org/abs/1710.10196), every other one before it.
 #[derive(Module, Debug)]
 pub struct NormActivation {
-    /// First.
+    /// First, or second if it is pixel normalisation.
     pub norm: Option<NormLayer>,
-    /// Second.
+    /// The activation.
     #[module(skip)]
     pub activation: Activation,
 }
@@ -40,11 +41,11 @@ impl NormActivation {
 
 impl<const D: usize> Forward<D, D> for NormActivation {
     fn apply(&self, x: Dual<D>) -> Dual<D> {
-        let x = match &self.norm {
-            Some(norm) => norm.apply(x),
-            None => x,
-        };
-        self.activation.apply(x)
+        match &self.norm {
+            Some(norm @ NormLayer::Pixel(_)) => norm.apply(self.activation.apply(x)),
+            Some(norm) => self.activation.apply(norm.apply(x)),
+            None => self.activation.apply(x),
+        }
     }
 }
 

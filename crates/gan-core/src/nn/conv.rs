@@ -92,7 +92,8 @@ impl Conv2dConfig {
     pub fn init(&self, stream: &mut Stream, device: &Device) -> Conv2d {
         let k = self.kernel_size;
         let shape = [self.out_channels, self.in_channels, k, k];
-        let (weight, bias) = self.parameters(shape, stream, device);
+        let inputs = init::fan_in(shape) as f64;
+        let (weight, bias) = self.parameters(shape, inputs, stream, device);
         Conv2d {
             weight,
             bias,
@@ -109,7 +110,9 @@ impl Conv2dConfig {
     pub fn init_transposed(&self, stream: &mut Stream, device: &Device) -> ConvTranspose2d {
         let k = self.kernel_size;
         let shape = [self.in_channels, self.out_channels, k, k];
-        let (weight, bias) = self.parameters(shape, stream, device);
+        // Neighbouring outputs take turns at the positions of the kernel.
+        let inputs = (self.in_channels * k * k) as f64 / self.stride.pow(2) as f64;
+        let (weight, bias) = self.parameters(shape, inputs, stream, device);
         ConvTranspose2d {
             weight,
             bias,
@@ -139,11 +142,14 @@ impl Conv2dConfig {
     fn parameters(
         &self,
         shape: [usize; 4],
+        inputs: f64,
         stream: &mut Stream,
         device: &Device,
     ) -> (Param<Tensor<4>>, Option<Param<Tensor<1>>>) {
         super::expect_valid(self.validate());
-        let weight = self.initializer.weight(shape, stream, device);
+        let weight = self
+            .initializer
+            .weight_with_inputs(shape, inputs, stream, device);
         let bias = self.bias.then(|| {
             let fan_in = init::fan_in(shape);
             self.initializer
@@ -343,5 +349,20 @@ mod tests {
     fn a_stride_of_zero_is_refused() {
         let config = Conv2dConfig::new(3, 5, 4).with_stride(0);
         let _ = config.init(&mut stream(), &Device::flex());
+    }
+
+    /// Outputs of a transposed convolution keep the variance of its inputs.
+    #[test]
+    fn kaiming_counts_what_an_output_of_a_transposed_convolution_is_made_of() {
+        let config = Conv2dConfig::new(64, 1, 4)
+            .with_stride(2)
+            .with_padding(1)
+            .with_initializer(Initializer::KaimingNormal { gain: 1.0 });
+        let mut stream = Stream::new(1, "layer", 0);
+        let layer = config.init_transposed(&mut stream, &Device::flex());
+        let y = layer.forward(stream.normal([16, 64, 8, 8], &Device::flex()));
+        let inside = y.narrow(2, 2, 12).narrow(3, 2, 12);
+        let variance = inside.square().mean().into_scalar::<f32>();
+        assert!((variance - 1.0).abs() < 0.3, "variance {variance}");
     }
 }

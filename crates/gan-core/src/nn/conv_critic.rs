@@ -43,9 +43,10 @@ pub struct ConvCriticConfig {
     pub norm: Norm,
     /// After every hidden layer.
     pub activation: Activation,
-    /// More 3 × 3 convolutions at each size after a halving. Default: 0.
+    /// More 3 × 3 convolutions after each halving: empty, or one number for each of `widths`. Default:
+    /// empty.
     #[serde(default)]
-    pub extra_convs: usize,
+    pub extra_convs: Vec<usize>,
     /// Residual blocks in place of single layers, after a 1 × 1 convolution of the picture. Default:
     /// `false`.
     #[serde(default)]
@@ -73,7 +74,7 @@ impl ConvCriticConfig {
             downsample: Downsample::Strided4,
             norm: Norm::batch(),
             activation: Activation::LeakyRelu { slope: 0.2 },
-            extra_convs: 0,
+            extra_convs: Vec::new(),
             residual: false,
             minibatch_stddev: None,
             hidden: None,
@@ -98,6 +99,7 @@ impl ConvCriticConfig {
                 allowed,
             ));
         }
+        super::check_extra_convs(&self.extra_convs, &self.widths)?;
         for width in &self.widths {
             self.norm.validate(*width).map_err(|e| e.within("norm"))?;
         }
@@ -134,7 +136,7 @@ impl ConvCriticConfig {
         };
         for (index, to) in self.widths.iter().copied().enumerate() {
             blocks.push(self.init_halving((from, to), index == 0, stream, device));
-            for _ in 0..self.extra_convs {
+            for _ in 0..self.extra_convs.get(index).copied().unwrap_or(0) {
                 blocks.push(self.init_extra(to, stream, device));
             }
             from = to;
@@ -371,7 +373,7 @@ mod tests {
                 let config = ConvCriticConfig {
                     downsample,
                     residual,
-                    extra_convs,
+                    extra_convs: vec![extra_convs; smooth(image).widths.len()],
                     ..smooth(image)
                 };
                 let critic = init(&config);

@@ -66,9 +66,10 @@ pub struct ConvGeneratorConfig {
     /// After the last layer. Default: tanh, for pictures in `[-1, 1]`.
     #[serde(default = "tanh")]
     pub output_activation: Activation,
-    /// More 3 × 3 convolutions at each hidden size, the base included. Default: 0.
+    /// More 3 × 3 convolutions at each hidden size: empty, or one number for each of `widths`. Default:
+    /// empty.
     #[serde(default)]
-    pub extra_convs: usize,
+    pub extra_convs: Vec<usize>,
     /// Residual blocks in place of single layers; the output must be a convolution. Default: `false`.
     #[serde(default)]
     pub residual: bool,
@@ -97,7 +98,7 @@ impl ConvGeneratorConfig {
             norm: Norm::batch(),
             activation: Activation::Relu,
             output_activation: Activation::Tanh,
-            extra_convs: 0,
+            extra_convs: Vec::new(),
             residual: false,
             initializer: Initializer::Dcgan,
         }
@@ -122,6 +123,7 @@ impl ConvGeneratorConfig {
                 allowed,
             ));
         }
+        super::check_extra_convs(&self.extra_convs, &self.widths)?;
         match self.output {
             OutputLayer::Conv { kernel } if kernel % 2 == 0 => {
                 return Err(ConfigError::new("output.kernel", kernel, "odd"));
@@ -168,10 +170,10 @@ impl ConvGeneratorConfig {
         // last block is followed by them.
         let after_stem = (!self.residual).then(|| self.after(first, stream, device));
         let mut blocks = Vec::new();
-        self.push_extra(first, &mut blocks, stream, device);
-        for pair in self.widths.windows(2) {
+        self.push_extra(0, &mut blocks, stream, device);
+        for (index, pair) in self.widths.windows(2).enumerate() {
             blocks.push(self.init_doubling(pair[0], pair[1], stream, device));
-            self.push_extra(pair[1], &mut blocks, stream, device);
+            self.push_extra(index + 1, &mut blocks, stream, device);
         }
         let before_output = self.residual.then(|| self.after(last, stream, device));
         ConvGenerator {
@@ -260,12 +262,13 @@ impl ConvGeneratorConfig {
 
     fn push_extra(
         &self,
-        channels: usize,
+        index: usize,
         blocks: &mut Vec<GeneratorBlock>,
         stream: &mut Stream,
         device: &Device,
     ) {
-        for _ in 0..self.extra_convs {
+        let channels = self.widths[index];
+        for _ in 0..self.extra_convs.get(index).copied().unwrap_or(0) {
             let same = (channels, channels);
             blocks.push(if self.residual {
                 self.init_residual(same, Resample::Same, stream, device)
@@ -411,8 +414,9 @@ mod tests {
                     (Upsample::Resize3, Stem::Dense, 1, true),
                 ] {
                     (config.output, config.upsample, config.stem) = (output, upsample, stem);
-                    (config.extra_convs, config.residual) = (extra_convs, residual);
+                    config.residual = residual;
                     config.widths = (0..=config.num_hidden_doublings()).map(|i| 8 - i).collect();
+                    config.extra_convs = vec![extra_convs; config.widths.len()];
                     if residual && output == OutputLayer::Upsample {
                         assert_eq!(config.validate().expect_err("it is bad").field, "output");
                         continue;

@@ -10,8 +10,9 @@ use crate::rng::Stream;
 /// What parameters are before training.
 ///
 /// Drawn on the host from a [`Stream`], so one seed gives the same network on every backend. `fan_in`
-/// is what PyTorch counts: the size of the weight without its first axis. For a transposed
-/// convolution that is `out · kernel²`.
+/// is the number of values an output is a sum of; only [`PyTorch`](Initializer::PyTorch) counts the
+/// size of the weight without its first axis, which for a transposed convolution is
+/// `out · kernel²`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -72,15 +73,25 @@ impl Initializer {
         }
     }
 
-    /// A weight.
+    /// A weight whose first axis is the output.
     pub fn weight<const D: usize>(
         &self,
         shape: [usize; D],
         stream: &mut Stream,
         device: &Device,
     ) -> Param<Tensor<D>> {
+        self.weight_with_inputs(shape, fan_in(shape) as f64, stream, device)
+    }
+
+    /// A weight of a layer each of whose outputs is a sum of `inputs` values.
+    pub fn weight_with_inputs<const D: usize>(
+        &self,
+        shape: [usize; D],
+        inputs: f64,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> Param<Tensor<D>> {
         let count = shape.iter().product();
-        let fan_in = fan_in(shape) as f64;
         let normals = |stream: &mut Stream, std: f64| scaled(stream.normals(count), std);
         let uniforms =
             |stream: &mut Stream, bound: f64| stream.uniforms(count, -bound as f32, bound as f32);
@@ -89,9 +100,9 @@ impl Initializer {
             Self::Dcgan => normals(stream, 0.02),
             Self::Normal { std } => normals(stream, std),
             Self::Orthogonal { gain } => orthogonal(shape[0], count / shape[0], gain, stream),
-            Self::PyTorch => uniforms(stream, fan_in.sqrt().recip()),
-            Self::KaimingNormal { gain } => normals(stream, gain / fan_in.sqrt()),
-            Self::KaimingUniform { gain } => uniforms(stream, gain * (3.0 / fan_in).sqrt()),
+            Self::PyTorch => uniforms(stream, (fan_in(shape) as f64).sqrt().recip()),
+            Self::KaimingNormal { gain } => normals(stream, gain / inputs.sqrt()),
+            Self::KaimingUniform { gain } => uniforms(stream, gain * (3.0 / inputs).sqrt()),
         };
         parameter(values, shape, device)
     }

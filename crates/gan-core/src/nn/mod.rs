@@ -89,6 +89,19 @@ pub(crate) fn check_sizes(field: &str, sizes: &[usize]) -> Result<(), ConfigErro
     Ok(())
 }
 
+/// Extra layers are given for every width or for none.
+pub(crate) fn check_extra_convs(extra: &[usize], widths: &[usize]) -> Result<(), ConfigError> {
+    if !extra.is_empty() && extra.len() != widths.len() {
+        let allowed = format!("an empty list or one of {} numbers", widths.len());
+        return Err(ConfigError::new(
+            "extra_convs",
+            format!("{extra:?}"),
+            allowed,
+        ));
+    }
+    Ok(())
+}
+
 /// A number in a configuration must be finite and above 0.
 pub(crate) fn check_positive(field: &str, value: f64) -> Result<(), ConfigError> {
     if !(value > 0.0 && value.is_finite()) {

@@ -85,6 +85,7 @@ mod atomic;
 mod cadence;
 mod checkpoint;
 mod checkpoint_file;
+mod checkpoint_folder;
 mod config;
 mod config_difference;
 mod error;

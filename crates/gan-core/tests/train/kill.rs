@@ -74,8 +74,7 @@ fn a_process_killed_twenty_times_leaves_no_trace() {
         kills += 1;
         let newest = contents(&killed)
             .into_keys()
-            .filter(|name| name.ends_with("manifest.json") && !name.contains(".tmp-"))
-            .next_back();
+            .rfind(|name| name.ends_with("manifest.json") && !name.contains(".tmp-"));
         reached.push(newest);
     }
     assert_eq!(kills, KILLS, "the run was over too soon: {reached:?}");

@@ -3,6 +3,7 @@
 pub(crate) mod conv;
 pub(crate) mod node;
 pub(crate) mod norm;
+pub(crate) mod pixel_norm;
 pub(crate) mod shift_gemm;
 pub(crate) mod simd;
 pub(crate) mod update;

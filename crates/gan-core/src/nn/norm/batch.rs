@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
+use crate::kernel;
 use crate::nn::{Initializer, init};
 use crate::rng::Stream;
 
@@ -150,7 +151,7 @@ impl BatchNorm {
             "BatchNorm: training needs more than one value per channel; the input is {dims:?}"
         );
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        let result = module::batch_norm_train(x, weight, bias, self.epsilon);
+        let result = kernel::batch_norm_train(x, weight, bias, self.epsilon);
         let unbiased = count as f64 / (count - 1) as f64;
         self.follow(&self.running_mean, result.mean, 1.0);
         self.follow(&self.running_var, result.variance, unbiased);
@@ -158,8 +159,8 @@ impl BatchNorm {
     }
 
     fn follow(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f64) {
-        let old = running.value_sync().to_device(&batch.device());
-        let batch = batch.detach() * (self.momentum * factor);
+        let old = running.value_sync();
+        let batch = Tensor::from_inner(batch * (self.momentum * factor));
         running.update((old * (1.0 - self.momentum) + batch).detach());
     }
 }

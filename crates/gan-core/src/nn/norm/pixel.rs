@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
+use crate::kernel;
 
 /// Configuration to create a [`PixelNorm`] layer using the [init function](PixelNormConfig::init).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,11 +65,11 @@ impl PixelNorm {
 
 impl<const D: usize> Forward<D, D> for PixelNorm {
     fn apply(&self, x: Dual<D>) -> Dual<D> {
-        let mean = x.primal.clone().square().mean_dim(1);
-        let inverse = mean.add_scalar(self.epsilon).sqrt().recip();
-        let y = x.primal * inverse.clone();
+        let y = kernel::pixel_norm(x.primal.clone(), self.epsilon);
         // d(x · r) = r · (t − y · mean(y · t)), r the inverse length.
         let tangent = x.tangent.map(|t| {
+            let mean = x.primal.square().mean_dim(1);
+            let inverse = mean.add_scalar(self.epsilon).sqrt().recip();
             let along = (y.clone() * t.clone()).mean_dim(1);
             (t - y.clone() * along) * inverse
         });
