@@ -94,9 +94,15 @@ impl Seeds {
 
 /// Reads the flags, does `work`, and makes an exit code of the result: 0, 1 for work that failed, 2
 /// for wrong flags. Errors are one line on stderr that begins with `error:`.
-pub fn main<A: Parser>(work: impl FnOnce(A) -> Result<(), Failure>) -> ExitCode {
+///
+/// The work is done on a thread of rayon's pool: from outside, every parallel operation would put
+/// this thread to sleep and wake it again, thousands of times a second.
+pub fn main<A: Parser>(work: impl FnOnce(A) -> Result<(), Failure> + Send) -> ExitCode {
     quiet_panics();
-    match parse::<A>(std::env::args_os()).and_then(|arguments| arguments.map_or(Ok(()), work)) {
+    let result = rayon::scope(|_| {
+        parse::<A>(std::env::args_os()).and_then(|arguments| arguments.map_or(Ok(()), work))
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody can be told if this fails.

@@ -29,7 +29,7 @@ pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
         gain: core::f64::consts::SQRT_2,
     };
     let slope = 0.2;
-    let widths = falling_widths(doublings, 64, 256);
+    let widths = falling_widths(doublings, 32, 256);
     // One more convolution where it costs least: at the last hidden size of the generator, and at
     // the smallest of the critic.
     let last_extra = |count: usize| (1..=count).map(|i| usize::from(i == count)).collect();
