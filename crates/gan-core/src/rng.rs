@@ -50,7 +50,9 @@ impl Stream {
 
     /// `count` draws from U[low, high).
     pub fn uniforms(&mut self, count: usize, low: f32, high: f32) -> Vec<f32> {
-        (0..count).map(|_| low + (high - low) * self.unit()).collect()
+        (0..count)
+            .map(|_| low + (high - low) * self.unit())
+            .collect()
     }
 
     /// A tensor of N(0, 1).
@@ -96,7 +98,11 @@ mod tests {
     fn normals_have_mean_zero_and_variance_one() {
         let x = Stream::new(3, "test", 0).normals(100_000);
         let mean = x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64;
-        let variance = x.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / x.len() as f64;
+        let variance = x
+            .iter()
+            .map(|v| (f64::from(*v) - mean).powi(2))
+            .sum::<f64>()
+            / x.len() as f64;
         assert!(mean.abs() < 0.02, "mean {mean}");
         assert!((variance - 1.0).abs() < 0.02, "variance {variance}");
     }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod ema;
+#[allow(clippy::module_inception)] // The file is named for the trait in it.
 mod game;
 mod gan;
 mod player;

@@ -31,10 +31,15 @@ mod tests {
         let device = Device::flex().autodiff();
         for slope in [0.0, 0.2] {
             let run = |f: fn(Tensor<2>, f64) -> Tensor<2>| {
-                let x = Stream::new(1, "x", 0).normal([7, 5], &device).require_grad();
+                let x = Stream::new(1, "x", 0)
+                    .normal([7, 5], &device)
+                    .require_grad();
                 let y = f(x.clone(), slope);
                 let gradients = (y.clone().square().sum()).backward();
-                (y.into_data(), x.grad(&gradients).expect("tracked").into_data())
+                (
+                    y.into_data(),
+                    x.grad(&gradients).expect("tracked").into_data(),
+                )
             };
             let (ours, plain) = (run(leaky_relu), run(plain_leaky_relu));
             ours.0.assert_approx_eq::<f32>(&plain.0, Default::default());

@@ -139,15 +139,18 @@ mod tests {
     type Conv = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, usize, usize) -> Tensor<4>;
 
     /// Value and gradients of input, weight and bias.
-    fn run(conv: Conv, input: [usize; 4], weight: [usize; 4], bias: bool, k: [usize; 2]) -> Vec<TensorData> {
+    /// `output_axis` is the axis of the weight that counts the output channels.
+    fn run(
+        (conv, output_axis): (Conv, usize),
+        input: [usize; 4],
+        weight: [usize; 4],
+        bias: bool,
+        k: [usize; 2],
+    ) -> Vec<TensorData> {
         let device = Device::flex().autodiff();
         let mut stream = Stream::new(5, "conv", 0);
         let x = stream.normal(input, &device).require_grad();
-        let channels = if conv as usize == conv2d as usize || conv as usize == plain_conv2d as usize {
-            weight[0]
-        } else {
-            weight[1]
-        };
+        let channels = weight[output_axis];
         let weight = stream.normal(weight, &device).require_grad();
         let bias = bias.then(|| stream.normal([channels], &device).require_grad());
         let y = conv(x.clone(), weight.clone(), bias.clone(), k[0], k[1]);
@@ -173,8 +176,8 @@ mod tests {
         for (bias, k) in [(true, [2, 1]), (false, [1, 1]), (true, [1, 2])] {
             let (input, weight) = ([3, 5, 8, 8], [7, 5, 4, 4]);
             assert_same(
-                &run(conv2d, input, weight, bias, k),
-                &run(plain_conv2d, input, weight, bias, k),
+                &run((conv2d, 0), input, weight, bias, k),
+                &run((plain_conv2d, 0), input, weight, bias, k),
             );
         }
     }
@@ -184,8 +187,8 @@ mod tests {
         for (bias, k) in [(true, [2, 1]), (false, [1, 1]), (true, [1, 0])] {
             let (input, weight) = ([3, 5, 6, 6], [5, 7, 4, 4]);
             assert_same(
-                &run(conv_transpose2d, input, weight, bias, k),
-                &run(plain_conv_transpose2d, input, weight, bias, k),
+                &run((conv_transpose2d, 1), input, weight, bias, k),
+                &run((plain_conv_transpose2d, 1), input, weight, bias, k),
             );
         }
     }
@@ -196,7 +199,9 @@ mod tests {
         let mut stream = Stream::new(5, "conv", 1);
         let x = stream.normal([2, 3, 6, 6], &device).require_grad();
         let weight = stream.normal([4, 3, 3, 3], &device);
-        let gradients = conv2d(x.clone(), weight.clone(), None, 1, 1).sum().backward();
+        let gradients = conv2d(x.clone(), weight.clone(), None, 1, 1)
+            .sum()
+            .backward();
         assert!(x.grad(&gradients).is_some());
         assert!(weight.grad(&gradients).is_none());
     }

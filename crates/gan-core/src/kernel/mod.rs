@@ -3,10 +3,10 @@
 //! Every operation has a body made of Burn's own operations, which runs on every backend; on the
 //! flex CPU backend a hand-written kernel takes its place. Tests hold the two together.
 
-#[cfg(feature = "flex")]
-pub(crate) mod flex;
 mod activation;
 mod conv;
+#[cfg(feature = "flex")]
+pub(crate) mod flex;
 mod norm;
 mod update;
 

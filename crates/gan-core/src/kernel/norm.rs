@@ -48,7 +48,13 @@ pub(crate) fn plain_batch_norm_train<const D: usize>(
     epsilon: f64,
 ) -> BatchNormTrain<D> {
     let result = module::batch_norm_train(x, gamma, beta, epsilon);
-    let off_tape = |x: Tensor<1>| if x.device().is_autodiff() { x.inner() } else { x };
+    let off_tape = |x: Tensor<1>| {
+        if x.device().is_autodiff() {
+            x.inner()
+        } else {
+            x
+        }
+    };
     BatchNormTrain {
         output: result.output,
         mean: off_tape(result.mean),
@@ -83,7 +89,9 @@ mod tests {
     fn run(norm: Norm) -> Vec<TensorData> {
         let device = Device::flex().autodiff();
         let mut stream = Stream::new(2, "norm", 0);
-        let x = (stream.normal([5, 3, 6, 7], &device) * 3.0 + 2.0).detach().require_grad();
+        let x = (stream.normal([5, 3, 6, 7], &device) * 3.0 + 2.0)
+            .detach()
+            .require_grad();
         let gamma = stream.normal([3], &device).require_grad();
         let beta = stream.normal([3], &device).require_grad();
         let weight = stream.normal([5, 3, 6, 7], &device);
@@ -102,7 +110,10 @@ mod tests {
 
     #[test]
     fn kernel_and_plain_operation_agree_in_value_and_gradients() {
-        for (ours, plain) in run(batch_norm_train).iter().zip(run(plain_batch_norm_train)) {
+        for (ours, plain) in run(batch_norm_train)
+            .iter()
+            .zip(run(plain_batch_norm_train))
+        {
             ours.assert_approx_eq::<f32>(&plain, Tolerance::rel_abs(1e-4, 1e-4));
         }
     }
@@ -131,7 +142,11 @@ mod tests {
                 let y = norm(x.clone(), epsilon);
                 let gradients = (y.clone() * weight).sum().backward();
                 let gradient = x.grad(&gradients).expect("tracked").into_data();
-                (y.clone().inner().into_data(), gradient, norm(x.inner(), epsilon).into_data())
+                (
+                    y.clone().inner().into_data(),
+                    gradient,
+                    norm(x.inner(), epsilon).into_data(),
+                )
             };
             let (ours, plain) = (run(pixel_norm), run(plain_pixel_norm));
             let tolerance = Tolerance::rel_abs(1e-4, 1e-5);

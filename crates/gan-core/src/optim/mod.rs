@@ -2,5 +2,5 @@
 
 mod optimizer;
 
-pub use optimizer::{Optimizer, OptimizerConfig};
 pub(crate) use optimizer::Update;
+pub use optimizer::{Optimizer, OptimizerConfig};

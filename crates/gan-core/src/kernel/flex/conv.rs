@@ -6,13 +6,22 @@
 //! that the vectors do not care how narrow a picture is.
 
 use std::cell::{Cell, RefCell};
-use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::simd::vectorised;
+use super::buffer::{grow, initialised, uninitialised};
+use super::packing::{Packing, Placement};
 use super::shift_gemm::{LANES, Runs, SLACK, correlation, pack_panels, product};
+use super::simd::vectorised;
+
+thread_local! {
+    /// Packed input and product of one task, kept from call to call: fresh memory would have to be
+    /// cleared by the kernel page by page.
+    static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+
+    /// Both sides of a weight gradient, shared by its tasks.
+    static SHARED: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
 
 /// The sizes of a convolution from `big` to `small` pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,174 +79,30 @@ impl ConvShape {
     }
 }
 
-/// Zero-padded planes of a few pictures: `[channel · s² + phase][picture][row][column]`.
-#[derive(Clone, Copy)]
-struct Packing {
-    channels: usize,
-    size: [usize; 2],
-    stride: usize,
-    /// Zeros before the first row and column, in pixels of the picture.
-    before: usize,
-    plane: [usize; 2],
-    /// Pictures the rows have room for.
-    pictures: usize,
-    /// Zeros past the end of a row that a tap may reach.
-    tail: usize,
-}
-
-impl Packing {
-    fn plane_floats(&self) -> usize {
-        self.plane[0] * self.plane[1]
-    }
-
-    fn columns(&self) -> usize {
-        self.pictures * self.plane_floats()
-    }
-
-    fn row_stride(&self) -> usize {
-        self.columns().next_multiple_of(16) + self.tail + SLACK
-    }
-
-    fn rows(&self) -> usize {
-        self.channels * self.stride * self.stride
-    }
-
-    fn floats(&self) -> usize {
-        self.rows() * self.row_stride()
-    }
-
-    /// Fills `rows` of `to` (which starts at the first of them) from pictures `[n][c][h][w]`.
-    #[inline]
-    fn pack(&self, from: &[f32], rows: Range<usize>, to: &mut [f32]) {
-        let picture_floats = self.channels * self.size[0] * self.size[1];
-        let pictures = from.len() / picture_floats;
-        let phases = self.stride * self.stride;
-        for (row, to) in rows.zip(to.chunks_mut(self.row_stride())) {
-            let (channel, phase) = (row / phases, row % phases);
-            let phase = [phase / self.stride, phase % self.stride];
-            for picture in 0..pictures {
-                let from = &from[picture * picture_floats + channel * self.size[0] * self.size[1]..]
-                    [..self.size[0] * self.size[1]];
-                let to = &mut to[picture * self.plane_floats()..][..self.plane_floats()];
-                self.pack_plane(from, phase, to);
-            }
-            to[pictures * self.plane_floats()..].fill(0.0);
-        }
-    }
-
-    #[inline]
-    fn pack_plane(&self, from: &[f32], phase: [usize; 2], to: &mut [f32]) {
-        let [height, width] = self.size;
-        let stride = self.stride;
-        // Column v of the plane is column s·v + phase − before of the picture.
-        let first = self.before.saturating_sub(phase[1]).div_ceil(stride);
-        let last = (width + self.before)
-            .saturating_sub(phase[1])
-            .div_ceil(stride)
-            .min(self.plane[1]);
-        for (u, to) in to.chunks_mut(self.plane[1]).enumerate() {
-            let y = (stride * u + phase[0]).wrapping_sub(self.before);
-            if y >= height || first >= last {
-                to.fill(0.0);
-                continue;
-            }
-            let from = &from[y * width..][..width];
-            let start = stride * first + phase[1] - self.before;
-            to[..first].fill(0.0);
-            to[last..].fill(0.0);
-            let to = &mut to[first..last];
-            match stride {
-                1 => to.copy_from_slice(&from[start..start + to.len()]),
-                2 => {
-                    for (to, from) in to.iter_mut().zip(from[start..].chunks(2)) {
-                        *to = from[0];
-                    }
-                }
-                _ => {
-                    for (to, from) in to.iter_mut().zip(from[start..].iter().step_by(stride)) {
-                        *to = *from;
-                    }
-                }
-            }
-        }
-    }
-}
-
-thread_local! {
-    /// Packed input and product of one task, kept from call to call: fresh memory would have to be
-    /// cleared by the kernel page by page.
-    static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
-
-    /// Both sides of a weight gradient, shared by its tasks.
-    static SHARED: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
-}
-
-fn grow(buffer: &mut Vec<f32>, floats: usize) -> &mut [f32] {
-    if buffer.len() < floats {
-        buffer.resize(floats, 0.0);
-    }
-    &mut buffer[..floats]
-}
-
-/// A vector whose every element the caller is about to write.
-pub(crate) fn uninitialised(floats: usize) -> Vec<MaybeUninit<f32>> {
-    let mut values = Vec::with_capacity(floats);
-    // SAFETY: `MaybeUninit` needs no initialisation.
-    unsafe { values.set_len(floats) };
-    values
-}
-
-/// # Safety
-///
-/// Every element must have been written.
-pub(crate) unsafe fn initialised(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
-    let mut values = std::mem::ManuallyDrop::new(values);
-    // SAFETY: same layout; the caller has written every element.
-    unsafe { Vec::from_raw_parts(values.as_mut_ptr().cast(), values.len(), values.capacity()) }
-}
-
-/// Where the columns of a product go in a picture of the output.
-struct Placement {
-    /// Size of the output picture.
-    size: [usize; 2],
-    /// Stride between neighbouring columns of the product.
-    stride: usize,
-    /// First pixel.
-    phase: [usize; 2],
-    /// Rows and columns of this phase.
-    count: [usize; 2],
-}
-
-impl Placement {
-    #[inline]
-    fn place(&self, from: &[f32], plane_width: usize, bias: f32, to: &mut [MaybeUninit<f32>]) {
-        for u in 0..self.count[0] {
-            let from = &from[u * plane_width..][..self.count[1]];
-            let to = &mut to[(self.stride * u + self.phase[0]) * self.size[1] + self.phase[1]..];
-            if self.stride == 1 {
-                for (to, from) in to.iter_mut().zip(from) {
-                    to.write(from + bias);
-                }
-            } else {
-                for (to, from) in to.iter_mut().step_by(self.stride).zip(from) {
-                    to.write(from + bias);
-                }
-            }
-        }
-    }
-}
-
 /// Convolution: `[batch, big_channels, big]` → `[batch, small_channels, small]`, weight
 /// `[small_channels, big_channels, kernel, kernel]`.
-pub(crate) fn convolve(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &ConvShape) -> Vec<f32> {
+pub(crate) fn convolve(
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    shape: &ConvShape,
+) -> Vec<f32> {
     let packing = big_packing(shape, 1);
     let group = shape.group(packing.floats());
-    let packing = Packing { pictures: group, ..packing };
+    let packing = Packing {
+        pictures: group,
+        ..packing
+    };
     let taps = phase_taps(shape, &packing);
     let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
     let mut panels = Vec::new();
-    let (depth, channels) = (shape.big_channels * shape.kernel * shape.kernel, shape.small_channels);
-    pack_panels(channels, taps.len(), &mut panels, |m, k| weight[m * depth + taps[k].weight]);
+    let (depth, channels) = (
+        shape.big_channels * shape.kernel * shape.kernel,
+        shape.small_channels,
+    );
+    pack_panels(channels, taps.len(), &mut panels, |m, k| {
+        weight[m * depth + taps[k].weight]
+    });
     let placement = Placement {
         size: shape.small,
         stride: 1,
@@ -249,11 +114,20 @@ pub(crate) fn convolve(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: &
         .zip(x.par_chunks(group * shape.big_floats()))
         .for_each(|(y, x)| {
             with_packed(&packing, x, |b, c| {
-                multiply_and_place(&packing, &panels, channels, &offsets, b, c, |m, from, picture| {
-                    let bias = bias.map_or(0.0, |bias| bias[m]);
-                    let to = &mut y[(picture * channels + m) * shape.small[0] * shape.small[1]..];
-                    placement.place(from, packing.plane[1], bias, to);
-                });
+                multiply_and_place(
+                    &packing,
+                    &panels,
+                    channels,
+                    &offsets,
+                    b,
+                    c,
+                    |m, from, picture| {
+                        let bias = bias.map_or(0.0, |bias| bias[m]);
+                        let to =
+                            &mut y[(picture * channels + m) * shape.small[0] * shape.small[1]..];
+                        placement.place(from, packing.plane[1], bias, to);
+                    },
+                );
             });
         });
     // SAFETY: every picture, channel and pixel has been placed.
@@ -271,7 +145,10 @@ pub(crate) fn convolve_transposed(
     let phases = OutputPhases::new(shape);
     let packing = phases.packing(shape, 1);
     let group = shape.group(packing.floats());
-    let packing = Packing { pictures: group, ..packing };
+    let packing = Packing {
+        pictures: group,
+        ..packing
+    };
     let channels = shape.big_channels;
     let area = shape.kernel * shape.kernel;
     let jobs: Vec<(Vec<f32>, Vec<usize>, Placement)> = phases
@@ -291,11 +168,20 @@ pub(crate) fn convolve_transposed(
         .for_each(|(y, x)| {
             with_packed(&packing, x, |b, c| {
                 for (panels, offsets, placement) in &jobs {
-                    multiply_and_place(&packing, panels, channels, offsets, b, c, |m, from, picture| {
-                        let bias = bias.map_or(0.0, |bias| bias[m]);
-                        let to = &mut y[(picture * channels + m) * shape.big[0] * shape.big[1]..];
-                        placement.place(from, packing.plane[1], bias, to);
-                    });
+                    multiply_and_place(
+                        &packing,
+                        panels,
+                        channels,
+                        offsets,
+                        b,
+                        c,
+                        |m, from, picture| {
+                            let bias = bias.map_or(0.0, |bias| bias[m]);
+                            let to =
+                                &mut y[(picture * channels + m) * shape.big[0] * shape.big[1]..];
+                            placement.place(from, packing.plane[1], bias, to);
+                        },
+                    );
                 }
             });
         });
@@ -401,10 +287,10 @@ impl OutputPhases {
             for (_, shift) in axis_taps(shape, phase) {
                 before = before.max((-shift).max(0) as usize);
                 furthest = furthest.max(shift.max(0) as usize);
-                for axis in 0..2 {
+                for (axis, after) in after.iter_mut().enumerate() {
                     let count = phase_count(shape.big[axis], phase, shape.stride) as isize;
                     let past = count - 1 + shift - (shape.small[axis] as isize - 1);
-                    after[axis] = after[axis].max(past.max(0) as usize);
+                    *after = (*after).max(past.max(0) as usize);
                 }
             }
         }
@@ -417,9 +303,8 @@ impl OutputPhases {
 
     fn packing(&self, shape: &ConvShape, pictures: usize) -> Packing {
         let most = [0, 1].map(|axis| phase_count(shape.big[axis], 0, shape.stride));
-        let plane = [0, 1].map(|axis| {
-            (shape.small[axis] + self.before.max(self.after[axis])).max(most[axis])
-        });
+        let plane = [0, 1]
+            .map(|axis| (shape.small[axis] + self.before.max(self.after[axis])).max(most[axis]));
         Packing {
             channels: shape.small_channels,
             size: shape.small,
@@ -502,7 +387,10 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
     // another gradient to compute.
     let (mut b_buffer, mut g_buffer) = SHARED.take();
     let b = grow(&mut b_buffer, packing.floats());
-    let g = grow(&mut g_buffer, group * shape.small[0] * shape.small[1] * width);
+    let g = grow(
+        &mut g_buffer,
+        group * shape.small[0] * shape.small[1] * width,
+    );
     for (big, small) in big
         .chunks(group * shape.big_floats())
         .zip(small.chunks(group * shape.small_floats()))

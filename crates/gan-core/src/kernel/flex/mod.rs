@@ -1,8 +1,10 @@
 //! Hand-written kernels for the flex CPU backend.
 
+pub(crate) mod buffer;
 pub(crate) mod conv;
 pub(crate) mod node;
 pub(crate) mod norm;
+pub(crate) mod packing;
 pub(crate) mod pixel_norm;
 pub(crate) mod shift_gemm;
 pub(crate) mod simd;

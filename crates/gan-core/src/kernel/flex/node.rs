@@ -10,9 +10,10 @@ use burn::tensor::{DType, GradientCheckpointingStrategy};
 use rayon::prelude::*;
 
 use super::Primitive;
+use super::buffer::{initialised, uninitialised};
+use super::conv::{ConvShape, convolve, convolve_transposed, weight_gradient};
 use super::norm::sum;
 use super::simd::vectorised;
-use super::conv::{ConvShape, convolve, convolve_transposed, initialised, uninitialised, weight_gradient};
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
 
@@ -267,7 +268,11 @@ const CHUNK: usize = 32 * 1024;
 ///
 /// `f` is copied into every task: behind a reference its constants would be read again for every
 /// element, because the compiler cannot know that the output does not overwrite them.
-fn elementwise(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Copy + Send + Sync) -> Vec<f32> {
+fn elementwise(
+    x: &[f32],
+    other: &[f32],
+    f: impl Fn(f32, f32) -> f32 + Copy + Send + Sync,
+) -> Vec<f32> {
     let mut y = uninitialised(x.len());
     y.par_chunks_mut(CHUNK)
         .zip(x.par_chunks(CHUNK))
@@ -284,7 +289,11 @@ fn elementwise(x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32 + Copy + Se
 }
 
 fn leaky(x: &Primitive, slope: f32) -> Primitive {
-    let y = elementwise(values(x), values(x), move |x, _| if x > 0.0 { x } else { slope * x });
+    let y = elementwise(
+        values(x),
+        values(x),
+        move |x, _| if x > 0.0 { x } else { slope * x },
+    );
     Primitive::from_data(TensorData::new(y, x.layout().shape().clone()))
 }
 

@@ -11,9 +11,9 @@ use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::Primitive;
-use super::conv::{initialised, uninitialised};
-use super::simd::vectorised;
+use super::buffer::{initialised, uninitialised};
 use super::node::{tensor, tracked, values};
+use super::simd::vectorised;
 use crate::kernel::BatchNormTrain;
 
 /// `[batch, channels, area]`
@@ -69,15 +69,17 @@ pub(crate) fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
 fn statistics(x: &[f32], sizes: &Sizes) -> Vec<(f32, f32)> {
     (0..sizes.channels)
         .into_par_iter()
-        .map(|channel| vectorised(move || {
-            let total: f64 = sizes.planes(x, channel).map(|p| sum(p, p, |x, _| x)).sum();
-            let mean = (total / sizes.count()) as f32;
-            let squares: f64 = sizes
-                .planes(x, channel)
-                .map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)))
-                .sum();
-            (mean, (squares / sizes.count()) as f32)
-        }))
+        .map(|channel| {
+            vectorised(move || {
+                let total: f64 = sizes.planes(x, channel).map(|p| sum(p, p, |x, _| x)).sum();
+                let mean = (total / sizes.count()) as f32;
+                let squares: f64 = sizes
+                    .planes(x, channel)
+                    .map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)))
+                    .sum();
+                (mean, (squares / sizes.count()) as f32)
+            })
+        })
         .collect()
 }
 
@@ -108,12 +110,7 @@ fn map_channels<F: Fn(f32, f32) -> f32 + Copy>(
 }
 
 #[inline(always)]
-fn write_plane(
-    y: &mut [MaybeUninit<f32>],
-    x: &[f32],
-    other: &[f32],
-    f: impl Fn(f32, f32) -> f32,
-) {
+fn write_plane(y: &mut [MaybeUninit<f32>], x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32) {
     for ((y, x), other) in y.iter_mut().zip(x).zip(other) {
         y.write(f(*x, *other));
     }
@@ -209,7 +206,12 @@ pub(crate) fn batch_norm_train<const D: usize>(
     let moments = statistics(values(&x), &sizes);
     let statistics: Vec<(f32, f32)> = moments
         .iter()
-        .map(|(mean, variance)| (*mean, (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32))
+        .map(|(mean, variance)| {
+            (
+                *mean,
+                (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32,
+            )
+        })
         .collect();
     let (scale, shift) = (values(&gamma), values(&beta));
     let y = map_channels(values(&x), values(&x), &sizes, |channel| {

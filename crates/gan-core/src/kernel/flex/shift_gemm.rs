@@ -123,7 +123,11 @@ impl Product<'_> {
     }
 
     #[inline(always)]
-    unsafe fn panel<V: Vector, const M: usize, const W: usize>(&self, panel: &[f32], c: &mut [f32]) {
+    unsafe fn panel<V: Vector, const M: usize, const W: usize>(
+        &self,
+        panel: &[f32],
+        c: &mut [f32],
+    ) {
         let mut n = 0;
         while n < self.columns {
             unsafe { self.tile::<V, M, W>(panel, n, c.as_mut_ptr().add(n)) };
@@ -318,7 +322,10 @@ impl Correlation<'_> {
             }
             let mut offsets = [0; K];
             offsets.copy_from_slice(&self.offsets[k..k + K]);
-            let mut g = self.g.as_ptr().add(runs.start * self.runs.length * self.width + m);
+            let mut g = self
+                .g
+                .as_ptr()
+                .add(runs.start * self.runs.length * self.width + m);
             for start in &self.runs.starts[runs.clone()] {
                 let b = self.b.as_ptr().add(*start);
                 for n in 0..self.runs.length {

@@ -12,7 +12,8 @@ use crate::kernel::AdamStep;
 const CHUNK: usize = 16 * 1024;
 
 fn slice(x: &Primitive) -> &[f32] {
-    x.as_slice::<f32>().expect("made contiguous f32 by the caller")
+    x.as_slice::<f32>()
+        .expect("made contiguous f32 by the caller")
 }
 
 /// The elements of a contiguous tensor; copied first if somebody else holds them too.
@@ -94,11 +95,7 @@ impl Coefficients {
     }
 }
 
-pub(crate) fn lerp<const D: usize>(
-    average: Tensor<D>,
-    online: Tensor<D>,
-    decay: f64,
-) -> Tensor<D> {
+pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay: f64) -> Tensor<D> {
     let (mut a, o) = (contiguous(average), contiguous(online));
     let decay = decay as f32;
     slice_mut(&mut a)

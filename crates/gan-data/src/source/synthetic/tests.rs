@@ -40,7 +40,13 @@ fn the_pixels_are_pinned() {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    assert_eq!((VERSION, hash.as_str()), (1, "76d1ba8e074dc0c51d41765311d2bc47db298e0c7248d81e8386169ce5756ac8"));
+    assert_eq!(
+        (VERSION, hash.as_str()),
+        (
+            1,
+            "76d1ba8e074dc0c51d41765311d2bc47db298e0c7248d81e8386169ce5756ac8"
+        )
+    );
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn terms(s: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
                                 let u = (s.stride * x + j).wrapping_sub(s.padding);
                                 if v < s.big[0] && u < s.big[1] {
                                     term(
-                                        ((n * s.small_channels + m) * s.small[0] + y) * s.small[1] + x,
+                                        ((n * s.small_channels + m) * s.small[0] + y) * s.small[1]
+                                            + x,
                                         ((n * s.big_channels + c) * s.big[0] + v) * s.big[1] + u,
                                         ((m * s.big_channels + c) * s.kernel + i) * s.kernel + j,
                                     );
@@ -94,13 +95,18 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn convolution_equals_its_definition() {
-    for Case { shape, big, weight, .. } in cases() {
+    for Case {
+        shape, big, weight, ..
+    } in cases()
+    {
         let bias: Vec<f32> = (0..shape.small_channels).map(|m| m as f32 * 0.1).collect();
         let area = shape.small[0] * shape.small[1];
         let mut expected: Vec<f64> = (0..shape.batch * shape.small_floats())
             .map(|i| f64::from(bias[i / area % shape.small_channels]))
             .collect();
-        terms(&shape, |s, b, w| expected[s] += f64::from(big[b]) * f64::from(weight[w]));
+        terms(&shape, |s, b, w| {
+            expected[s] += f64::from(big[b]) * f64::from(weight[w])
+        });
         let ours = convolve(&big, &weight, Some(&bias), &shape);
         assert_close(&ours, &expected, "convolve", &shape);
     }
@@ -108,9 +114,17 @@ fn convolution_equals_its_definition() {
 
 #[test]
 fn transposed_convolution_equals_its_definition() {
-    for Case { shape, small, weight, .. } in cases() {
+    for Case {
+        shape,
+        small,
+        weight,
+        ..
+    } in cases()
+    {
         let mut expected = vec![0.0; shape.batch * shape.big_floats()];
-        terms(&shape, |s, b, w| expected[b] += f64::from(small[s]) * f64::from(weight[w]));
+        terms(&shape, |s, b, w| {
+            expected[b] += f64::from(small[s]) * f64::from(weight[w])
+        });
         let ours = convolve_transposed(&small, &weight, None, &shape);
         assert_close(&ours, &expected, "convolve_transposed", &shape);
     }
@@ -118,9 +132,17 @@ fn transposed_convolution_equals_its_definition() {
 
 #[test]
 fn weight_gradient_equals_its_definition() {
-    for Case { shape, big, small, weight } in cases() {
+    for Case {
+        shape,
+        big,
+        small,
+        weight,
+    } in cases()
+    {
         let mut expected = vec![0.0; weight.len()];
-        terms(&shape, |s, b, w| expected[w] += f64::from(big[b]) * f64::from(small[s]));
+        terms(&shape, |s, b, w| {
+            expected[w] += f64::from(big[b]) * f64::from(small[s])
+        });
         let ours = weight_gradient(&big, &small, &shape);
         assert_close(&ours, &expected, "weight_gradient", &shape);
     }

@@ -1,0 +1,28 @@
+//! Memory of the kernels.
+
+use std::mem::MaybeUninit;
+
+/// The first `floats` of a buffer that grows as needed and never shrinks.
+pub(crate) fn grow(buffer: &mut Vec<f32>, floats: usize) -> &mut [f32] {
+    if buffer.len() < floats {
+        buffer.resize(floats, 0.0);
+    }
+    &mut buffer[..floats]
+}
+
+/// A vector whose every element the caller is about to write.
+pub(crate) fn uninitialised(floats: usize) -> Vec<MaybeUninit<f32>> {
+    let mut values = Vec::with_capacity(floats);
+    // SAFETY: `MaybeUninit` needs no initialisation.
+    unsafe { values.set_len(floats) };
+    values
+}
+
+/// # Safety
+///
+/// Every element must have been written.
+pub(crate) unsafe fn initialised(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
+    let mut values = std::mem::ManuallyDrop::new(values);
+    // SAFETY: same layout; the caller has written every element.
+    unsafe { Vec::from_raw_parts(values.as_mut_ptr().cast(), values.len(), values.capacity()) }
+}
