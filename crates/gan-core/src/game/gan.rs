@@ -4,7 +4,6 @@ mod config;
 
 use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::activation;
 
 pub use config::{GanConfig, InstanceNoise};
 
@@ -27,7 +26,7 @@ use crate::rng::Stream;
 /// | name | meaning |
 /// | --- | --- |
 /// | `critic`, `generator` | the adversarial losses, without penalty |
-/// | `d_real`, `d_fake` | mean belief of the critic that real and generated samples are real: `sigmoid(score)` for the cross-entropy losses, the score itself for all others |
+/// | `d_real`, `d_fake` | what the critic [believes](Objective::beliefs) of real and generated samples: a probability for the cross-entropy and relativistic losses, the mean score for all others |
 /// | `penalty` | value of the penalty, only in rounds that have one |
 /// | `critic_gradient`, `generator_gradient` | norms before clipping |
 ///
@@ -135,7 +134,9 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let fake = self.generator.opponent().generate(latents);
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
         let (on_real, on_fake) = score_both(self.critic.module(), real.clone(), fake.clone());
-        let (d_real, d_fake) = (self.belief(&on_real), self.belief(&on_fake));
+        let (d_real, d_fake) = self
+            .objective
+            .beliefs(on_real.clone().inner(), on_fake.clone().inner());
         let loss = self.objective.critic_loss(on_real, on_fake);
         let reported = loss.clone().inner();
 
@@ -201,15 +202,6 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         self.config
             .latent
             .draw(count, &mut draws.latents, &self.device)
-    }
-
-    fn belief(&self, scores: &Tensor<2>) -> Tensor<1> {
-        let scores = scores.clone().inner();
-        if self.objective.scores_are_logits() {
-            activation::sigmoid(scores).mean()
-        } else {
-            scores.mean()
-        }
     }
 }
 

@@ -35,10 +35,11 @@ pub trait Objective: Debug + Send + Sync {
         false
     }
 
-    /// Whether `sigmoid(score)` is the probability of being real, so that a report should show that
-    /// rather than the score. Default: no.
-    fn scores_are_logits(&self) -> bool {
-        false
+    /// What the critic believes of real and of generated samples, `[1]` each, for people to look at:
+    /// a probability of being real where the loss gives the scores that meaning. Both tensors are off
+    /// the tape. Default: the mean scores.
+    fn beliefs(&self, real: Tensor<2>, fake: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
+        (real.mean(), fake.mean())
     }
 }
 
@@ -164,8 +165,22 @@ impl Objective for AdversarialLoss {
         matches!(self, Self::Relativistic | Self::RelativisticAverage)
     }
 
-    fn scores_are_logits(&self) -> bool {
-        matches!(self, Self::NonSaturating | Self::Saturating)
+    /// The mean of `σ(score)` for the cross-entropy losses. The relativistic ones only see differences
+    /// of scores: there it is the probability of being more real than the other side is on average.
+    fn beliefs(&self, real: Tensor<2>, fake: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
+        let probability = |x: Tensor<2>| activation::sigmoid(x).mean();
+        match self {
+            Self::NonSaturating | Self::Saturating => (probability(real), probability(fake)),
+            Self::Relativistic | Self::RelativisticAverage => {
+                let over =
+                    |x: &Tensor<2>, y: &Tensor<2>| x.clone() - y.clone().mean().reshape([1, 1]);
+                (
+                    probability(over(&real, &fake)),
+                    probability(over(&fake, &real)),
+                )
+            }
+            Self::LeastSquares | Self::Hinge | Self::Wasserstein => (real.mean(), fake.mean()),
+        }
     }
 }
 
@@ -189,8 +204,8 @@ impl Objective for SmoothedLoss {
         self.loss.needs_real_for_generator()
     }
 
-    fn scores_are_logits(&self) -> bool {
-        self.loss.scores_are_logits()
+    fn beliefs(&self, real: Tensor<2>, fake: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
+        self.loss.beliefs(real, fake)
     }
 }
 
@@ -482,5 +497,23 @@ mod tests {
     #[should_panic(expected = "needs the scores of real samples")]
     fn a_relativistic_generator_needs_real_scores() {
         let _ = AdversarialLoss::Relativistic.generator_loss(None, column(&[0.0]));
+    }
+
+    /// Scores 2 above those of the other side mean σ(2) = 0.8808, whatever is added to all of them.
+    #[test]
+    fn beliefs_are_probabilities_where_scores_mean_that() {
+        let device = Device::flex();
+        for shift in [0.0, 100.0] {
+            let real = Tensor::from_floats([[3.0 + shift], [3.0 + shift]], &device);
+            let fake = Tensor::from_floats([[1.0 + shift], [1.0 + shift]], &device);
+            let (real, fake) = AdversarialLoss::RelativisticAverage.beliefs(real, fake);
+            assert!((real.into_scalar::<f32>() - 0.880_797).abs() < 1e-4);
+            assert!((fake.into_scalar::<f32>() - 0.119_203).abs() < 1e-4);
+        }
+        let score = || Tensor::<2>::from_floats([[2.0]], &device);
+        let (real, _) = AdversarialLoss::NonSaturating.beliefs(score(), score());
+        assert!((real.into_scalar::<f32>() - 0.880_797).abs() < 1e-5);
+        let (real, _) = AdversarialLoss::Hinge.beliefs(score(), score());
+        assert_eq!(real.into_scalar::<f32>(), 2.0);
     }
 }
