@@ -6,5 +6,6 @@ mod image_gan;
 mod preset;
 mod vanilla;
 
+pub use dcgan::dcgan_with_base;
 pub use image_gan::{ImageGan, ImageGanConfig};
 pub use preset::{PRESETS, preset};

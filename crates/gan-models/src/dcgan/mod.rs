@@ -3,3 +3,4 @@
 mod preset;
 
 pub(crate) use preset::dcgan;
+pub use preset::dcgan_with_base;

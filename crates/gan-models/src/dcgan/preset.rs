@@ -15,7 +15,12 @@ use crate::preset::{falling_widths, plain_game};
 /// Smaller pictures have half the channels (28 pixels: 128 and 64), larger ones more layers of at most
 /// 1024.
 pub(crate) fn dcgan(image: ImageShape) -> ImageGanConfig {
-    let narrowest = if image.size < 64 { 64 } else { 128 };
+    dcgan_with_base(image, if image.size < 64 { 64 } else { 128 })
+}
+
+/// The `dcgan` preset with `narrowest` channels next to the picture; PyTorch's example has 64 at 64
+/// pixels.
+pub fn dcgan_with_base(image: ImageShape, narrowest: usize) -> ImageGanConfig {
     let widths = falling_widths(image.num_doublings(), narrowest, 1024);
     let mirrored: Vec<usize> = widths.iter().rev().copied().collect();
     let adam = OptimizerConfig::adam(2e-4, 0.5, 0.999);
