@@ -48,7 +48,8 @@ impl Screen {
 
     /// Adds the bar, if stderr is a terminal, and returns what moves it.
     pub fn sink(&mut self) -> ScreenSink {
-        if !self.quiet && std::io::stderr().is_terminal() {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if !self.quiet && !dumb && std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{wide_bar:.cyan} {percent:>3} %\n{msg}")
                 .expect("the template is correct");
             self.bar = Some(ProgressBar::new(1000).with_style(style));

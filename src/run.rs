@@ -2,7 +2,7 @@
 //! and `gan-data`'s loader; and trained runs, to draw from.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -96,11 +96,15 @@ impl Session {
     ///
     /// The data, the disk, another configuration than the run began with, or divergence.
     pub fn play<G: Game<Batch = Tensor<4>>>(mut self, game: &mut G) -> Result<(), Failure> {
+        let image = self.config.model.image();
+        let size = image.size;
         let counts = game.parameter_counts();
         let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
         self.screen.say(format!(
-            "model    {}: {} parameters, batch {}, {} kimg, seed {}, on {}",
+            "model    {}: {size} x {size} pixels, {} channels, {} parameters, batch {}, {} kimg, seed \
+             {}, on {}",
             self.config.model.preset,
+            image.channels,
             counts.collect::<Vec<_>>().join(", "),
             self.config.model.batch_size,
             self.config.model.total_kimg,
@@ -110,6 +114,14 @@ impl Session {
         let mut loader = self.loader()?;
         if self.arguments.dry_run {
             return self.dry_run(game, &loader);
+        }
+        if let Some(run) = &self.run
+            && std::fs::read_dir(run.checkpoints()).is_ok_and(|mut all| all.next().is_none())
+        {
+            self.screen.note(format!(
+                "{} has no checkpoint: beginning at the start",
+                run.path().display()
+            ));
         }
         let run = self.prepare_run()?;
         self.screen
@@ -140,7 +152,11 @@ impl Session {
         Loader::new(self.data.clone(), config, self.device()).map_err(|error| {
             let error = error.to_string();
             match error.strip_prefix("batch_size: ") {
-                Some(rest) => Failure::usage(format!("--batch: {rest}")),
+                // The program always drops a short last batch.
+                Some(rest) => {
+                    let rest = rest.replace(", or turn drop_last off", "");
+                    Failure::usage(format!("--batch (model.batch_size): {rest}"))
+                }
                 None => Failure::new(error),
             }
         })
@@ -245,8 +261,12 @@ impl Session {
             "{state}     {kimg:.1} kimg, after {} here",
             duration(time)
         ));
+        let curves = match run.loss_plot().exists() {
+            true => format!(", curves {path}/loss.png"),
+            false => String::new(),
+        };
         self.screen
-            .say(format!("pictures {path}/samples, curves {path}/loss.png"));
+            .say(format!("pictures {path}/samples/latest.png{curves}"));
         self.screen.say(format!(
             "go on    {cargo} {program} -- --resume {path}{again}"
         ));
@@ -260,9 +280,16 @@ impl Session {
 fn stop_on_ctrl_c(screen: &Screen) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let (flag, screen) = (stop.clone(), screen.clone());
+    let first = Mutex::new(None);
     let handler = move || {
+        // `timeout` and some shells send the same signal twice; a person takes longer.
+        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.get_or_insert_with(Instant::now);
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            if first.elapsed() > Duration::from_secs(1) {
+                std::process::exit(130);
+            }
+            return;
         }
         screen.note("saving a checkpoint and leaving; Ctrl-C once more leaves at once");
     };

@@ -37,6 +37,7 @@ fn a_run_leaves_what_it_promises() {
         "log.jsonl",
         "loss.png",
         "samples/fakes_init.png",
+        "samples/latest.png",
         "samples/000000.055kimg.png",
         "samples/000000.220kimg.png",
         // the best, the last but one (210 pictures), and the end
@@ -48,7 +49,7 @@ fn a_run_leaves_what_it_promises() {
     ] {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
-    assert_eq!(count("samples/"), 5);
+    assert_eq!(count("samples/"), 6);
     assert_eq!(
         names
             .iter()

@@ -18,8 +18,8 @@ use crate::train::{Context, Every, Hook, Notice, TrainError};
 const VARIETY_SAMPLES: usize = 64;
 
 /// Draws from one fixed set of latents, with the moving average where there is one, to
-/// `samples/fakes_init.png` and `samples/000100kimg.png`, …; and warns when the samples have become
-/// alike.
+/// `samples/fakes_init.png`, `samples/000100kimg.png`, … and, when the run ends or stops,
+/// `samples/latest.png`; and warns when the samples have become alike.
 pub struct Samples {
     every: Every,
     latents: Tensor<2>,
@@ -143,6 +143,12 @@ impl<G: Game> Hook<G> for Samples {
             self.draw(context, &name)?;
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The last state has a picture whatever the cadence. Its name is fixed, so that a run that was
+    /// stopped on the way ends with the same files as one that was not.
+    fn finish(&mut self, context: &mut Context<'_, G>) -> Result<(), TrainError> {
+        self.draw(context, "latest.png")
     }
 
     fn save(&self, numbers: &mut BTreeMap<String, f64>) {
