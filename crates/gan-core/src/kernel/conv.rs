@@ -15,6 +15,16 @@ use super::flex::{self, conv::ConvShape, node::Direction};
 /// - weight: `[out, in]`, bias: `[out]` (PyTorch's layout)
 /// - output: `[batch, out]`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    assert_channels("linear", x.dims()[1], weight.dims()[1]);
+    #[cfg(feature = "flex")]
+    if flex::node::is_supported(&x) {
+        return flex::linear::linear(x, weight, bias);
+    }
+    plain_linear(x, weight, bias)
+}
+
+/// [`linear`] in Burn's own operations.
+pub(crate) fn plain_linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     let y = x.matmul(weight.transpose());
     match bias {
         Some(bias) => y + bias.unsqueeze(),
@@ -190,6 +200,27 @@ mod tests {
                 &run((conv_transpose2d, 1), input, weight, bias, k),
                 &run((plain_conv_transpose2d, 1), input, weight, bias, k),
             );
+        }
+    }
+
+    #[test]
+    fn kernel_and_plain_dense_layer_agree_in_value_and_gradients() {
+        let device = Device::flex().autodiff();
+        for with_bias in [true, false] {
+            let run = |linear: fn(Tensor<2>, Tensor<2>, Option<Tensor<1>>) -> Tensor<2>| {
+                let mut stream = Stream::new(5, "linear", 0);
+                let x = stream.normal([9, 5], &device).require_grad();
+                let weight = stream.normal([7, 5], &device).require_grad();
+                let bias = with_bias.then(|| stream.normal([7], &device).require_grad());
+                let y = linear(x.clone(), weight.clone(), bias.clone());
+                let gradients = y.clone().square().mean().backward();
+                let mut results = vec![y.into_data()];
+                results.push(x.grad(&gradients).expect("tracked").into_data());
+                results.push(weight.grad(&gradients).expect("tracked").into_data());
+                results.extend(bias.map(|b| b.grad(&gradients).expect("tracked").into_data()));
+                results
+            };
+            assert_same(&run(linear), &run(plain_linear));
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod conv;
+pub(crate) mod linear;
 pub(crate) mod node;
 pub(crate) mod norm;
 pub(crate) mod packing;
