@@ -13,7 +13,7 @@ use gan::cli::{self, TrainArgs};
 use gan::run::Session;
 
 /// Train a generator of pictures against a critic. Without flags: MNIST, or synthetic digits if there
-/// is no MNIST, for about two minutes on two cores.
+/// is no MNIST, for two to three minutes on two cores.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
