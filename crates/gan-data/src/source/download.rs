@@ -51,7 +51,7 @@ pub struct Progress<'a> {
     pub total: u64,
 }
 
-/// Fetches a data set into [`cache_dir`](super::cache_dir) unless it is there; returns its folder.
+/// Fetches a data set into [`cache_dir`] unless it is there; returns its folder.
 ///
 /// # Errors
 ///
