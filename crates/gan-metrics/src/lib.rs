@@ -1,0 +1,7 @@
+//! Scores of generated pictures that equal the published ones.
+//!
+//! [`features`] turns pictures into numbers that mean something; [`score`] compares sets of such numbers.
+
+pub mod error;
+pub mod features;
+pub mod score;

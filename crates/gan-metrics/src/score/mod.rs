@@ -1,0 +1,1 @@
+//! Scores of sets of features, and of pairs of pictures.
