@@ -73,7 +73,7 @@ fn main() -> ExitCode {
             })
             .collect::<Result<Vec<_>, _>>()?;
 
-        let out = writable(&arguments.out, "--out")?;
+        let out = writable(&arguments.out, "--out", "gif")?;
         write_gif(&out, &pictures, DELAY)?;
         trained
             .screen

@@ -37,7 +37,7 @@ struct Arguments {
     #[arg(long, value_name = "LIMIT", value_parser = cli::positive, allow_negative_numbers = true)]
     truncation: Option<f64>,
     /// A folder for 000000.png, 000001.png, …
-    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["grid", "npy"])]
+    #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// A PNG file with all pictures side by side
     #[arg(long, value_name = "FILE")]
@@ -49,6 +49,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
+        let places = [&arguments.out, &arguments.grid, &arguments.npy];
+        if places.iter().all(|place| place.is_none()) {
+            return Err(Failure::usage(
+                "nowhere to write: give --grid FILE.png, --out FOLDER or --npy FILE.npy",
+            ));
+        }
         let trained = Trained::open(&arguments.run)?;
         let seeds: Vec<u64> = match &arguments.seeds {
             Some(Seeds(seeds)) => seeds.clone(),
@@ -66,7 +72,7 @@ fn main() -> ExitCode {
             Some(path) => {
                 let shape = [shape.size, shape.size, shape.channels];
                 Some(NpyWriter::create(
-                    &writable(path, "--npy")?,
+                    &writable(path, "--npy", "npy")?,
                     seeds.len(),
                     shape,
                 )?)
@@ -98,14 +104,11 @@ fn main() -> ExitCode {
         if let Some(path) = &arguments.grid {
             let columns = in_grid.len().isqrt();
             write_picture(
-                writable(path, "--grid")?,
+                writable(path, "--grid", "png")?,
                 &grid_of_pictures(&in_grid, columns)?,
             )?;
         }
-        for path in [&arguments.out, &arguments.grid, &arguments.npy]
-            .into_iter()
-            .flatten()
-        {
+        for path in places.into_iter().flatten() {
             trained
                 .screen
                 .say(format!("{} pictures in {}", seeds.len(), path.display()));

@@ -24,7 +24,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// How long to train, in thousands of real pictures [default: the preset's]
-    #[arg(long, value_name = "N", value_parser = above_zero, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = kimg, allow_negative_numbers = true)]
     pub kimg: Option<f64>,
     /// Pictures per batch [default: the preset's]
     #[arg(long, value_name = "N", value_parser = batch, allow_negative_numbers = true)]
@@ -163,6 +163,18 @@ fn above_zero(text: &str) -> Result<f64, String> {
     value.ok_or_else(|| "it must be a number above 0".into())
 }
 
+/// Fifty times what the longest published trainings of GANs took.
+const LONGEST_KIMG: f64 = 10_000_000.0;
+
+fn kimg(text: &str) -> Result<f64, String> {
+    let value = above_zero(text).ok().filter(|value| *value <= LONGEST_KIMG);
+    value.ok_or_else(|| {
+        format!(
+            "it must be a number above 0, at most {LONGEST_KIMG} (it counts thousands of pictures)"
+        )
+    })
+}
+
 fn zero_or_more(text: &str) -> Result<f64, String> {
     let value = text
         .parse::<f64>()
@@ -265,6 +277,7 @@ mod tests {
         for (text, words) in [
             ("--kimg -3", ["--kimg", "-3", "above 0"]),
             ("--kimg NaN", ["--kimg", "NaN", "above 0"]),
+            ("--kimg 1e300", ["--kimg", "1e300", "10000000"]),
             ("--batch 0", ["--batch", "'0'", "1 to 65536"]),
             ("--seed x", ["--seed", "'x'", "whole number"]),
             ("--every -1", ["--every", "-1", "0 or more"]),

@@ -94,18 +94,31 @@ where
         .light_line_style(RGBColor(244, 244, 244))
         .bold_line_style(RGBColor(222, 222, 222))
         .draw()?;
-    for ((label, points), colour) in curves.iter().zip(COLOURS) {
-        let line = chart.draw_series(LineSeries::new(points.iter().copied(), &colour))?;
-        line.label(*label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    for ((_, points), colour) in curves.iter().zip(COLOURS) {
+        chart.draw_series(LineSeries::new(points.iter().copied(), &colour))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(RGBColor(200, 200, 200))
-        .label_font((FONT, 14))
-        .draw()?;
+    legend(area, curves)?;
+    Ok(())
+}
+
+/// The names of the curves, beside the title, where no curve can be.
+fn legend<B: DrawingBackend>(
+    area: &DrawingArea<B, plotters::coord::Shift>,
+    curves: &[Curve; 2],
+) -> Result<(), Box<dyn Error>>
+where
+    B::ErrorType: 'static,
+{
+    const EACH: i32 = 120;
+    let right = WIDTH as i32 - EACH * curves.len() as i32;
+    for (index, ((label, _), colour)) in curves.iter().zip(COLOURS).enumerate() {
+        let (x, y) = (right + EACH * index as i32, 24);
+        area.draw(&PathElement::new(
+            [(x, y), (x + 18, y)],
+            colour.stroke_width(2),
+        ))?;
+        area.draw(&Text::new(*label, (x + 26, y - 8), (FONT, 16)))?;
+    }
     Ok(())
 }
 

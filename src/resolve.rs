@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gan_core::error::ConfigError;
 use gan_core::nn::ImageShape;
-use gan_core::train::{GuardConfig, RunDir, TrainConfig, TrainError};
+use gan_core::train::{GuardConfig, RunDir, RunDirError, TrainConfig, TrainError};
 use gan_data::source::Pictures;
 use gan_models::{ImageGanConfig, PRESETS, preset};
 use serde::{Deserialize, Serialize};
@@ -353,10 +353,16 @@ fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Fail
 /// Refuses to go on with another configuration; only the length may grow, and the pictures may have
 /// moved (their checksum is compared later).
 fn check_resumable(run: &RunDir, config: &RunConfig) -> Result<(), Failure> {
-    run.check_config(
+    // Flags are what can have changed it, so this is their failure.
+    match run.check_config(
         &serde_json::to_value(config)?,
         &["model.total_kimg", "data.source"],
-    )?;
+    ) {
+        Err(error @ RunDirError::ConfigChanged { .. }) => {
+            return Err(Failure::usage(error.to_string()));
+        }
+        other => other?,
+    }
     let old: RunConfig = set::read(&run.read_config()?, &run.config().display().to_string())?;
     let (old, new) = (old.model.total_kimg, config.model.total_kimg);
     if new < old {

@@ -101,10 +101,9 @@ impl Session {
         let counts = game.parameter_counts();
         let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
         self.screen.say(format!(
-            "model    {}: {size} x {size} pixels, {} channels, {} parameters, batch {}, {} kimg, seed \
-             {}, on {}",
+            "model    {}: {size} x {size} pixels, {}, {} parameters, batch {}, {} kimg, seed {}, on {}",
             self.config.model.preset,
-            image.channels,
+            if image.channels == 1 { "1 channel".into() } else { format!("{} channels", image.channels) },
             counts.collect::<Vec<_>>().join(", "),
             self.config.model.batch_size,
             self.config.model.total_kimg,
@@ -172,7 +171,8 @@ impl Session {
         let name = format!("{}-{}", self.info.name, self.config.model.preset);
         let run = RunDir::create(&self.arguments.out, &name)
             .map_err(|error| Failure::new(format!("--out {error}")))?;
-        write_reals(run.reals(), self.data.as_ref(), SAMPLES)?;
+        let size = self.config.data.size;
+        write_reals(run.reals(), self.data.as_ref(), SAMPLES, Some([size; 2]))?;
         let device = self.backend.describe();
         let info = RunInfo::new(self.program, device, self.config.seed, self.info.clone());
         run.write_info(&info)?;
@@ -405,8 +405,19 @@ impl Trained {
 ///
 /// # Errors
 ///
-/// If the folder cannot be made; `flag` is named.
-pub fn writable(path: &Path, flag: &str) -> Result<PathBuf, Failure> {
+/// If the name ends in another kind of file than `extension`, or the folder cannot be made; `flag` is
+/// named.
+pub fn writable(path: &Path, flag: &str, extension: &str) -> Result<PathBuf, Failure> {
+    let other = path
+        .extension()
+        .filter(|other| !other.eq_ignore_ascii_case(extension));
+    if let Some(other) = other {
+        return Err(Failure::usage(format!(
+            "{flag} {}: what is written is not a .{} file; end the name in .{extension}",
+            path.display(),
+            other.display()
+        )));
+    }
     if let Some(folder) = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

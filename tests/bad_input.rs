@@ -557,7 +557,9 @@ fn runs_and_samples() {
             "--num 3 --seeds 0-2 --out o",
             ["--num", "--seeds", "cannot be used"],
         ),
-        ("--num 3", ["--out", "required", "--help"]),
+        ("--num 3", ["nowhere", "--grid", "--out"]),
+        ("--num 3 --grid g.jpg", ["--grid", "g.jpg", ".png"]),
+        ("--num 3 --npy n.npz", ["--npy", "n.npz", ".npy"]),
         ("--num 5000 --grid g.png", ["--grid", "5000", "4096"]),
         ("--num 3 --out file", ["file", "cannot", "folder"]),
         ("--num 3 --npy file/a.npy", ["--npy", "file", "folder"]),
@@ -577,6 +579,11 @@ fn runs_and_samples() {
         "sample",
         &["--run", "nothing", "--num", "3", "--out", "o"],
         &["--run", "nothing", "not a run"],
+    );
+    checks.refused(
+        "interpolate",
+        &sample(&["--out", "walk.png"]),
+        &["--out", "walk.png", ".gif"],
     );
     checks.refused(
         "interpolate",

@@ -169,13 +169,19 @@ fn spread(data: &dyn Pictures, count: usize) -> Result<Vec<Picture>, DataError> 
 }
 
 /// Writes `n` pictures of the data set, at even distances, as a square grid: `reals.png`. Pictures
-/// of another size than the first are cropped and resized to it; grey with alpha is shown as RGBA.
+/// of another size than `size` (height and width; `None` for that of the first) are cropped and resized
+/// to it; grey with alpha is shown as RGBA.
 ///
 /// # Errors
 ///
 /// [`DataError::Config`] if the data set is empty or `n` is 0 or channels differ; whatever is wrong
 /// with a picture; [`DataError::Io`] names the file if it cannot be written.
-pub fn write_reals(path: impl AsRef<Path>, data: &dyn Pictures, n: usize) -> Result<(), DataError> {
+pub fn write_reals(
+    path: impl AsRef<Path>,
+    data: &dyn Pictures,
+    n: usize,
+    size: Option<[usize; 2]>,
+) -> Result<(), DataError> {
     if n == 0 {
         return Err(DataError::config(
             "n",
@@ -184,7 +190,9 @@ pub fn write_reals(path: impl AsRef<Path>, data: &dyn Pictures, n: usize) -> Res
     }
     let pictures = spread(data, n)?;
     let fit = TransformConfig::new()
-        .with_size(Some([pictures[0].height, pictures[0].width]))
+        .with_size(Some(
+            size.unwrap_or([pictures[0].height, pictures[0].width]),
+        ))
         .with_crop(Crop::Centre);
     let pictures: Vec<Picture> = pictures
         .into_iter()
@@ -351,7 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reals.png");
         let mut data = flat(&[(4, None), (4, None), (6, None), (4, None)], &[]);
-        write_reals(&path, &data, 2).unwrap();
+        write_reals(&path, &data, 2, None).unwrap();
         let read = image::open(&path).unwrap().to_luma8();
         assert_eq!(read.dimensions(), (14, 8));
         assert_eq!(
@@ -359,25 +367,25 @@ mod tests {
             ([40], [120])
         );
 
-        write_reals(&path, &data, 100).unwrap();
+        write_reals(&path, &data, 100, None).unwrap();
         assert_eq!(
             image::open(&path).unwrap().to_luma8().dimensions(),
             (14, 14)
         );
 
         data.channels = 2;
-        write_reals(&path, &data, 1).unwrap();
+        write_reals(&path, &data, 1, None).unwrap();
         let pixel = image::open(&path).unwrap().to_rgba8().get_pixel(3, 3).0;
         assert_eq!(pixel, [40, 40, 40, 40]);
 
         assert!(
-            write_reals(&path, &data, 0)
+            write_reals(&path, &data, 0, None)
                 .unwrap_err()
                 .to_string()
                 .starts_with("n: 0")
         );
         let none = flat(&[], &[]);
-        let error = write_reals(&path, &none, 4).unwrap_err().to_string();
+        let error = write_reals(&path, &none, 4, None).unwrap_err().to_string();
         assert_eq!(error, "data: flat has no pictures");
         assert!(Summary::of(&none, 4).is_err());
     }
