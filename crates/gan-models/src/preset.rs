@@ -38,19 +38,7 @@ pub fn preset(name: &str, image: ImageShape) -> Result<ImageGanConfig, ConfigErr
 
 /// The game of 2014 with one optimiser for both: one critic step, no extras.
 pub(crate) fn plain_game(latent: LatentPrior, optimizer: OptimizerConfig) -> GanConfig {
-    GanConfig {
-        loss: AdversarialLoss::NonSaturating,
-        latent,
-        critic_steps: 1,
-        generator_optimizer: optimizer,
-        critic_optimizer: optimizer,
-        label_smoothing: None,
-        instance_noise: None,
-        gradient_clip_norm: None,
-        weight_clip: None,
-        penalty: None,
-        ema: None,
-    }
+    GanConfig::new(AdversarialLoss::NonSaturating, latent, optimizer)
 }
 
 /// `count` widths that halve down to `narrowest`, none above `widest`.

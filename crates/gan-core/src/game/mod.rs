@@ -10,6 +10,7 @@ mod report;
 mod state;
 
 pub use clock::Clock;
+pub(crate) use ema::moved_towards;
 pub use ema::{Ema, EmaConfig};
 pub use game::{Game, SampleRequest};
 pub use gan::{Gan, GanConfig, InstanceNoise};

@@ -214,6 +214,17 @@ impl Critic<4> for ImageCritic {
         }
     }
 
+    fn score_with_features(&self, x: Dual<4>) -> (Dual<2>, Option<Dual<2>>) {
+        match self {
+            Self::Mlp(critic) => critic.score_with_features(x),
+            Self::Conv(critic) => critic.score_with_features(x),
+        }
+    }
+
+    fn has_features(&self) -> bool {
+        true
+    }
+
     fn couples_samples(&self) -> bool {
         match self {
             Self::Mlp(critic) => critic.couples_samples(),

@@ -4,7 +4,10 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Critic, Generator, ImageShape, Initializer, Mlp, MlpConfig, Norm};
+use super::{
+    Activation, Critic, Generator, ImageShape, Initializer, Mlp, MlpConfig, Norm,
+    SpectralNormConfig,
+};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::rng::Stream;
@@ -27,6 +30,9 @@ pub struct MlpGeneratorConfig {
     pub norm: Norm,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl MlpGeneratorConfig {
@@ -40,6 +46,7 @@ impl MlpGeneratorConfig {
             output_activation: Activation::Tanh,
             norm: Norm::None,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -64,6 +71,7 @@ impl MlpGeneratorConfig {
             output_activation: self.output_activation,
             norm: self.norm,
             initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
         }
     }
 
@@ -128,6 +136,9 @@ pub struct MlpCriticConfig {
     pub norm: Norm,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl MlpCriticConfig {
@@ -139,6 +150,7 @@ impl MlpCriticConfig {
             activation: Activation::LeakyRelu { slope: 0.2 },
             norm: Norm::None,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -162,6 +174,7 @@ impl MlpCriticConfig {
             output_activation: Activation::Identity,
             norm: self.norm,
             initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
         }
     }
 
@@ -199,6 +212,15 @@ impl Forward<4, 2> for MlpCritic {
 impl Critic<4> for MlpCritic {
     fn score(&self, x: Dual<4>) -> Dual<2> {
         self.apply(x)
+    }
+
+    fn score_with_features(&self, x: Dual<4>) -> (Dual<2>, Option<Dual<2>>) {
+        let features = self.mlp.features(x.flatten());
+        (self.mlp.apply_last(features.clone()), Some(features))
+    }
+
+    fn has_features(&self) -> bool {
+        true
     }
 
     fn couples_samples(&self) -> bool {

@@ -5,11 +5,13 @@
 //! penalised critic can use implement [`Forward`](crate::dual::Forward).
 
 mod activation;
+mod autoencoder;
 mod block;
 mod conv;
 mod conv_critic;
 mod conv_generator;
 mod equalized;
+mod fold;
 mod image;
 mod init;
 mod linear;
@@ -26,6 +28,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 
 pub use activation::Activation;
+pub use autoencoder::{Autoencoder, AutoencoderConfig, ReconstructionError};
 pub use block::{ConvBlock, NormActivation, SpatialLayer};
 pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ResizeConv2d};
 pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
@@ -35,6 +38,7 @@ pub use conv_generator::{
 pub use equalized::{
     EqualizedConv2d, EqualizedConv2dConfig, EqualizedLinear, EqualizedLinearConfig,
 };
+pub use fold::FoldSpectralNorm;
 pub use image::{ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape};
 pub use init::{Initializer, fan_in};
 pub use linear::{Linear, LinearConfig};
@@ -46,7 +50,8 @@ pub use norm::{
     PixelNormConfig,
 };
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
-pub use spectral::{SpectralConv2d, SpectralLinear, SpectralNorm};
+pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};
+pub(crate) use spectral::{matrix, out_axis};
 pub use stem::{Stem, StemLayer};
 pub use traits::{Critic, Generator};
 
@@ -106,6 +111,15 @@ pub(crate) fn check_extra_convs(extra: &[usize], widths: &[usize]) -> Result<(),
 pub(crate) fn check_positive(field: &str, value: f64) -> Result<(), ConfigError> {
     if !(value > 0.0 && value.is_finite()) {
         return Err(ConfigError::new(field, value, "a finite number above 0"));
+    }
+    Ok(())
+}
+
+/// A number in a configuration must be finite and not below 0.
+pub(crate) fn check_not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
+    if !(value >= 0.0 && value.is_finite()) {
+        let allowed = "a finite number, 0 or more";
+        return Err(ConfigError::new(field, value, allowed));
     }
     Ok(())
 }
