@@ -13,6 +13,7 @@ mod progress;
 pub mod resolve;
 pub mod run;
 mod set;
+pub mod trained;
 
 pub use failure::Failure;
 pub use plot::draw_losses;

@@ -1,14 +1,17 @@
 //! Players, their averages, and the algorithms that let them play.
 
+mod class_gan;
 mod clock;
 mod ema;
 #[allow(clippy::module_inception)] // The file is named for the trait in it.
 mod game;
 mod gan;
+mod pair;
 mod player;
 mod report;
 mod state;
 
+pub use class_gan::{ClassBatch, ClassGan};
 pub use clock::Clock;
 pub use ema::{Ema, EmaConfig};
 pub use game::{Game, SampleRequest};

@@ -5,8 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activation, Conv2d, Conv2dConfig, ConvBlock, Critic, ImageShape, Initializer, Linear,
-    LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, NormActivation, Resample,
+    Activation, Conv2d, Conv2dConfig, ConvBlock, Critic, FeatureCritic, ImageShape, Initializer,
+    Linear, LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, NormActivation, Resample,
     ResidualBlock, ResidualBlockConfig, SpatialLayer,
 };
 use crate::dual::{Dual, Forward};
@@ -278,8 +278,8 @@ pub struct ConvCritic {
     pub couples_samples: bool,
 }
 
-impl Forward<4, 2> for ConvCritic {
-    fn apply(&self, x: Dual<4>) -> Dual<2> {
+impl FeatureCritic for ConvCritic {
+    fn features(&self, x: Dual<4>) -> Dual<2> {
         let mut x = match &self.from_image {
             Some(conv) => conv.apply(x),
             None => x,
@@ -296,11 +296,25 @@ impl Forward<4, 2> for ConvCritic {
         if let Some(layer) = &self.minibatch_stddev {
             x = layer.apply(x);
         }
-        let mut y = x.flatten();
-        if let Some(hidden) = &self.hidden {
-            y = self.activation.apply(hidden.apply(y));
+        let y = x.flatten();
+        match &self.hidden {
+            Some(hidden) => self.activation.apply(hidden.apply(y)),
+            None => y,
         }
-        self.logit.apply(y)
+    }
+
+    fn score_of(&self, features: Dual<2>) -> Dual<2> {
+        self.logit.apply(features)
+    }
+
+    fn feature_size(&self) -> usize {
+        self.logit.weight.dims()[1]
+    }
+}
+
+impl Forward<4, 2> for ConvCritic {
+    fn apply(&self, x: Dual<4>) -> Dual<2> {
+        self.score_of(self.features(x))
     }
 }
 

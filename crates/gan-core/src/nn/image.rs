@@ -5,8 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConvCritic, ConvCriticConfig, ConvGenerator, ConvGeneratorConfig, Critic, Generator, MlpCritic,
-    MlpCriticConfig, MlpGenerator, MlpGeneratorConfig,
+    ConvCritic, ConvCriticConfig, ConvGenerator, ConvGeneratorConfig, Critic, FeatureCritic,
+    Generator, MlpCritic, MlpCriticConfig, MlpGenerator, MlpGeneratorConfig,
 };
 use crate::dual::Dual;
 use crate::error::ConfigError;
@@ -218,6 +218,29 @@ impl Critic<4> for ImageCritic {
         match self {
             Self::Mlp(critic) => critic.couples_samples(),
             Self::Conv(critic) => critic.couples_samples(),
+        }
+    }
+}
+
+impl FeatureCritic for ImageCritic {
+    fn features(&self, x: Dual<4>) -> Dual<2> {
+        match self {
+            Self::Mlp(critic) => critic.features(x),
+            Self::Conv(critic) => critic.features(x),
+        }
+    }
+
+    fn score_of(&self, features: Dual<2>) -> Dual<2> {
+        match self {
+            Self::Mlp(critic) => critic.score_of(features),
+            Self::Conv(critic) => critic.score_of(features),
+        }
+    }
+
+    fn feature_size(&self) -> usize {
+        match self {
+            Self::Mlp(critic) => critic.feature_size(),
+            Self::Conv(critic) => critic.feature_size(),
         }
     }
 }

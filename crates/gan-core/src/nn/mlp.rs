@@ -1,5 +1,7 @@
 //! The multilayer perceptron.
 
+use core::ops::Range;
+
 use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -113,10 +115,21 @@ impl Mlp {
     }
 }
 
+impl Mlp {
+    /// Applies some of the layers: `0..1` is the first.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are not that many.
+    pub fn apply_layers(&self, x: Dual<2>, layers: Range<usize>) -> Dual<2> {
+        let pairs = self.layers[layers.clone()].iter().zip(&self.after[layers]);
+        pairs.fold(x, |x, (layer, after)| after.apply(layer.apply(x)))
+    }
+}
+
 impl Forward<2, 2> for Mlp {
     fn apply(&self, x: Dual<2>) -> Dual<2> {
-        let pairs = self.layers.iter().zip(&self.after);
-        pairs.fold(x, |x, (layer, after)| after.apply(layer.apply(x)))
+        self.apply_layers(x, 0..self.layers.len())
     }
 }
 

@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Critic, Generator, ImageShape, Initializer, Mlp, MlpConfig, Norm};
+use super::{
+    Activation, Critic, FeatureCritic, Generator, ImageShape, Initializer, Mlp, MlpConfig, Norm,
+};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::rng::Stream;
@@ -188,6 +190,27 @@ pub struct MlpCritic {
     pub mlp: Mlp,
     /// Whether it has batch normalisation.
     pub couples_samples: bool,
+}
+
+impl FeatureCritic for MlpCritic {
+    fn features(&self, x: Dual<4>) -> Dual<2> {
+        self.mlp.apply_layers(x.flatten(), 0..self.last())
+    }
+
+    fn score_of(&self, features: Dual<2>) -> Dual<2> {
+        let last = self.last();
+        self.mlp.apply_layers(features, last..last + 1)
+    }
+
+    fn feature_size(&self) -> usize {
+        self.mlp.layers[self.last()].weight.dims()[1]
+    }
+}
+
+impl MlpCritic {
+    fn last(&self) -> usize {
+        self.mlp.layers.len() - 1
+    }
 }
 
 impl Forward<4, 2> for MlpCritic {

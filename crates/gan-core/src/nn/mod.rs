@@ -9,10 +9,13 @@ mod block;
 mod conv;
 mod conv_critic;
 mod conv_generator;
+mod embedding;
 mod equalized;
 mod image;
 mod init;
+mod label_head;
 mod linear;
+mod maxout;
 mod minibatch_stddev;
 mod mlp;
 mod mlp_image;
@@ -32,12 +35,15 @@ pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
 pub use conv_generator::{
     ConvGenerator, ConvGeneratorConfig, GeneratorBlock, OutputLayer, Upsample,
 };
+pub use embedding::{Embedding, EmbeddingConfig, one_hot};
 pub use equalized::{
     EqualizedConv2d, EqualizedConv2dConfig, EqualizedLinear, EqualizedLinearConfig,
 };
 pub use image::{ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape};
 pub use init::{Initializer, fan_in};
+pub use label_head::{LabelHead, LabelHeadLayer, cross_entropy};
 pub use linear::{Linear, LinearConfig};
+pub use maxout::{Maxout, MaxoutConfig};
 pub use minibatch_stddev::{MinibatchStddev, MinibatchStddevConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use mlp_image::{MlpCritic, MlpCriticConfig, MlpGenerator, MlpGeneratorConfig};
@@ -48,7 +54,7 @@ pub use norm::{
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
 pub use spectral::{SpectralConv2d, SpectralLinear, SpectralNorm};
 pub use stem::{Stem, StemLayer};
-pub use traits::{Critic, Generator};
+pub use traits::{BoundCritic, ClassCritic, Critic, FeatureCritic, Generator, Verdict};
 
 use crate::error::ConfigError;
 
