@@ -58,19 +58,9 @@ impl Critic<2> for MyCritic {
 fn main() {
     let device = Device::flex().autodiff();
     let linear = |a, b| LinearConfig::new(a, b).init(&device);
-    let config = GanConfig {
-        loss: AdversarialLoss::NonSaturating,
-        latent: LatentPrior::Normal { size: 4 },
-        critic_steps: 1,
-        generator_optimizer: OptimizerConfig::adam(1e-3, 0.5, 0.9),
-        critic_optimizer: OptimizerConfig::adam(1e-3, 0.5, 0.9),
-        label_smoothing: None,
-        instance_noise: None,
-        gradient_clip_norm: None,
-        weight_clip: None,
-        penalty: None,
-        ema: None,
-    };
+    let adam = OptimizerConfig::adam(1e-3, 0.5, 0.9);
+    let latent = LatentPrior::Normal { size: 4 };
+    let config = GanConfig::new(AdversarialLoss::NonSaturating, latent, adam);
     let generator = MyGenerator { hidden: linear(4, 32), out: linear(32, 2) };
     let critic = MyCritic { hidden: linear(2, 32), out: linear(32, 1) };
     let mut game = Gan::new(config, generator, critic).unwrap();

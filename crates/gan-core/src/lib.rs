@@ -60,19 +60,9 @@
 //! let critic = MyCritic { hidden: linear(2, 32), output: linear(32, 1) };
 //!
 //! let adam = OptimizerConfig::adam(3e-3, 0.0, 0.99);
-//! let config = GanConfig {
-//!     loss: AdversarialLoss::NonSaturating,
-//!     latent: LatentPrior::Normal { size: 2 },
-//!     critic_steps: 1,
-//!     generator_optimizer: adam,
-//!     critic_optimizer: adam,
-//!     label_smoothing: None,
-//!     instance_noise: None,
-//!     gradient_clip_norm: None,
-//!     weight_clip: None,
-//!     penalty: Some(PenaltyConfig { rule: PenaltyRule::R1 { gamma: 0.1 }, every: 1 }),
-//!     ema: None,
-//! };
+//! let latent = LatentPrior::Normal { size: 2 };
+//! let mut config = GanConfig::new(AdversarialLoss::NonSaturating, latent, adam);
+//! config.penalty = Some(PenaltyConfig { rule: PenaltyRule::R1 { gamma: 0.1 }, every: 1 });
 //! let mut gan = Gan::new(config, generator, critic)?;
 //!
 //! // Points around (3, −1). The clock says where training is, and gives the random numbers of a round.
@@ -87,11 +77,11 @@
 //!     clock.advance(64);
 //! }
 //!
-//! let latents = LatentPrior::Normal { size: 2 }.by_seed(&[0, 1, 2, 3], None, &Device::flex());
+//! let latents = latent.by_seed(&[0, 1, 2, 3], None, &Device::flex());
 //! println!("{}", gan.sample(&SampleRequest { latents, averaged: false }));
 //! # // The rest is the test.
 //! # let many: Vec<u64> = (0..256).collect();
-//! # let latents = config.latent.by_seed(&many, None, &Device::flex());
+//! # let latents = latent.by_seed(&many, None, &Device::flex());
 //! # let mean = gan.sample(&SampleRequest { latents, averaged: false }).mean_dim(0);
 //! # let mean: Vec<f32> = mean.into_data().try_to_vec().expect("they are f32");
 //! # assert!((mean[0] - 3.0).abs() < 0.5 && (mean[1] + 1.0).abs() < 0.5, "{mean:?}");
@@ -110,8 +100,9 @@
 //! | --- | --- |
 //! | [`dual`] | a tensor with its derivative along one direction; the trait of layers that push one through |
 //! | [`nn`] | layers, initial values, generic generators and critics for pictures |
-//! | [`loss`] | adversarial losses, all on logits |
-//! | [`penalty`] | exact gradient penalties, weight clipping |
+//! | [`loss`] | adversarial losses, all on logits; losses on classes, codes and features |
+//! | [`penalty`] | exact gradient penalties; limits on scores and weights |
+//! | [`augment`] | random changes of what the critic sees |
 //! | [`optim`] | Adam, AdamW, RMSProp and SGD whose state is saved by the paths of the weights |
 //! | [`game`] | players, moving averages, the clock, the two-player game |
 //! | [`sample`] | latents by seed, truncation, walks |
@@ -135,6 +126,7 @@
 //! Burn is pinned to one version, because this crate works around some of its traps; the project's
 //! `docs/pitfalls.md` lists them with the test that guards each.
 
+pub mod augment;
 pub mod dual;
 pub mod error;
 pub mod game;

@@ -6,14 +6,15 @@ use gan_core::dual::Dual;
 use gan_core::error::ConfigError;
 use gan_core::game::{ClassBatch, ClassGan, GanConfig};
 use gan_core::nn::{
-    ClassCritic, Embedding, EmbeddingConfig, FeatureCritic, Generator, ImageCritic,
-    ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape, Initializer, LabelHead,
-    LabelHeadLayer, Verdict,
+    ClassCritic, Critic, Embedding, EmbeddingConfig, Generator, ImageCritic, ImageCriticConfig,
+    ImageGenerator, ImageGeneratorConfig, ImageShape, Initializer, LabelHead, LabelHeadLayer,
+    Verdict,
 };
 use gan_core::rng::Stream;
 use gan_core::sample::{Condition, LatentPrior};
 use serde::{Deserialize, Serialize};
 
+use crate::biggan::{ResnetCritic, ResnetCriticConfig, ResnetGenerator, ResnetGeneratorConfig};
 use crate::cgan::{
     TwoTowerCritic, TwoTowerCriticConfig, TwoTowerGenerator, TwoTowerGeneratorConfig,
 };
@@ -70,6 +71,8 @@ pub enum ClassGeneratorConfig {
     },
     /// The multilayer perceptron of the paper of 2014.
     TwoTower(TwoTowerGeneratorConfig),
+    /// Residual, with conditional batch normalisation.
+    Resnet(ResnetGeneratorConfig),
 }
 
 /// Configuration of any critic of pictures of a class; `kind` says which.
@@ -87,6 +90,8 @@ pub enum ClassCriticConfig {
     },
     /// The multilayer perceptron of the paper of 2014.
     TwoTower(TwoTowerCriticConfig),
+    /// Residual, with a head for the class.
+    Resnet(ResnetCriticConfig),
 }
 
 impl ClassGeneratorConfig {
@@ -95,6 +100,7 @@ impl ClassGeneratorConfig {
         match self {
             Self::Image { network, .. } => network.image(),
             Self::TwoTower(config) => config.image,
+            Self::Resnet(config) => config.image,
         }
     }
 
@@ -118,6 +124,10 @@ impl ClassGeneratorConfig {
                 (given, network.latent_size())
             }
             Self::TwoTower(config) => {
+                config.validate()?;
+                (latent + width, config.latent_size + config.classes)
+            }
+            Self::Resnet(config) => {
                 config.validate()?;
                 (latent + width, config.latent_size + config.classes)
             }
@@ -153,6 +163,7 @@ impl ClassGeneratorConfig {
                 })
             }
             Self::TwoTower(config) => ClassGenerator::TwoTower(config.init(stream, device)),
+            Self::Resnet(config) => ClassGenerator::Resnet(config.init(stream, device)),
         }
     }
 }
@@ -167,6 +178,7 @@ impl ClassCriticConfig {
                 ImageShape::new(image.channels.saturating_sub(planes), image.size)
             }
             Self::TwoTower(config) => config.image,
+            Self::Resnet(config) => config.image,
         }
     }
 
@@ -190,6 +202,7 @@ impl ClassCriticConfig {
                 network.validate().map_err(|e| e.within("network"))
             }
             Self::TwoTower(config) => config.validate(),
+            Self::Resnet(config) => config.validate(width),
         }
     }
 
@@ -197,7 +210,7 @@ impl ClassCriticConfig {
     pub fn can_be_penalised(&self) -> bool {
         match self {
             Self::Image { network, .. } => network.can_be_penalised(),
-            Self::TwoTower(_) => true,
+            Self::TwoTower(_) | Self::Resnet(_) => true,
         }
     }
 
@@ -222,14 +235,20 @@ impl ClassCriticConfig {
                     let config = EmbeddingConfig::new(width, values);
                     config.init(stream, device)
                 });
-                let network = network.init(stream, device);
+                let network_config = network;
+                let network = network_config.init(stream, device);
                 let features = network.feature_size();
                 // A head begins like a layer in front of a linear output.
                 let initializer = match initializer {
                     Initializer::KaimingNormal { .. } => Initializer::KaimingNormal { gain: 1.0 },
                     other => other,
                 };
-                let head = head.init(features, width, initializer, stream, device);
+                let spectral_norm = match network_config {
+                    ImageCriticConfig::Mlp(config) => config.spectral_norm,
+                    ImageCriticConfig::Conv(config) => config.spectral_norm,
+                };
+                let sizes = (features, width);
+                let head = head.init(sizes, initializer, spectral_norm, stream, device);
                 ImageClassCritic::Image(HeadedCritic {
                     plane,
                     network,
@@ -237,6 +256,7 @@ impl ClassCriticConfig {
                 })
             }
             Self::TwoTower(config) => ImageClassCritic::TwoTower(config.init(stream, device)),
+            Self::Resnet(config) => ImageClassCritic::Resnet(config.init(width, stream, device)),
         }
     }
 }
@@ -251,6 +271,8 @@ pub enum ClassGenerator {
     Image(EmbeddedGenerator),
     /// The multilayer perceptron of the paper of 2014.
     TwoTower(TwoTowerGenerator),
+    /// Residual, with conditional batch normalisation.
+    Resnet(ResnetGenerator),
 }
 
 impl Generator<4> for ClassGenerator {
@@ -258,6 +280,7 @@ impl Generator<4> for ClassGenerator {
         match self {
             Self::Image(generator) => generator.generate(rows),
             Self::TwoTower(generator) => generator.generate(rows),
+            Self::Resnet(generator) => generator.generate(rows),
         }
     }
 
@@ -265,6 +288,7 @@ impl Generator<4> for ClassGenerator {
         match self {
             Self::Image(generator) => generator.latent_size(),
             Self::TwoTower(generator) => generator.latent_size(),
+            Self::Resnet(generator) => generator.latent_size(),
         }
     }
 }
@@ -309,6 +333,8 @@ pub enum ImageClassCritic {
     Image(HeadedCritic),
     /// The multilayer perceptron of the paper of 2014.
     TwoTower(TwoTowerCritic),
+    /// Residual, with a head for the class.
+    Resnet(ResnetCritic),
 }
 
 /// Any critic of pictures, with a head for the class.
@@ -333,8 +359,8 @@ impl HeadedCritic {
             }
             None => x,
         };
-        let features = self.network.features(x);
-        let score = self.network.score_of(features.clone());
+        let (score, features) = self.network.score_with_features(x);
+        let features = features.expect("all critics of pictures have features");
         self.head.judge(score, features, classes)
     }
 }
@@ -343,6 +369,7 @@ impl ImageClassCritic {
     fn head(&self) -> Option<&LabelHeadLayer> {
         match self {
             Self::Image(critic) => Some(&critic.head),
+            Self::Resnet(critic) => Some(&critic.head),
             Self::TwoTower(_) => None,
         }
     }
@@ -353,14 +380,14 @@ impl ClassCritic for ImageClassCritic {
         match self {
             Self::Image(critic) => critic.judge(x, classes),
             Self::TwoTower(critic) => critic.judge(x, classes),
+            Self::Resnet(critic) => critic.judge(x, classes),
         }
     }
 
     fn couples_samples(&self) -> bool {
-        use gan_core::nn::Critic;
         match self {
             Self::Image(critic) => critic.network.couples_samples(),
-            Self::TwoTower(_) => false,
+            Self::TwoTower(_) | Self::Resnet(_) => false,
         }
     }
 
@@ -439,6 +466,7 @@ impl Model for ClassGanConfig {
                 matches!(network, ImageGeneratorConfig::Conv(_))
             }
             ClassGeneratorConfig::TwoTower(_) => false,
+            ClassGeneratorConfig::Resnet(_) => true,
         }
     }
 

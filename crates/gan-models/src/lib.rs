@@ -1,6 +1,7 @@
 //! GAN papers on [`gan_core`]: networks, games and presets, one folder per paper.
 
 mod acgan;
+pub mod biggan;
 pub mod cgan;
 mod class_gan;
 mod dcgan;

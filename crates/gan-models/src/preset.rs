@@ -37,7 +37,16 @@ pub fn preset(name: &str, image: ImageShape) -> Result<ImageGanConfig, ConfigErr
 }
 
 /// The names that [`class_preset`] knows.
-pub const CLASS_PRESETS: [&str; 5] = ["cgan-conv", "cgan", "acgan", "projection", "infogan"];
+pub const CLASS_PRESETS: [&str; 8] = [
+    "cgan-conv",
+    "cgan",
+    "acgan",
+    "projection",
+    "infogan",
+    "sngan",
+    "sagan",
+    "biggan",
+];
 
 /// The configuration called `name`, for pictures of the shape `image` with `classes` labels.
 ///
@@ -47,6 +56,9 @@ pub const CLASS_PRESETS: [&str; 5] = ["cgan-conv", "cgan", "acgan", "projection"
 /// | `cgan` | [Mirza and Osindero 2014](https://arxiv.org/abs/1411.1784) |
 /// | `acgan` | `default` with the head of [Odena et al. 2016](https://arxiv.org/abs/1610.09585) |
 /// | `projection` | `default` with the head of [Miyato and Koyama 2018](https://arxiv.org/abs/1802.05637) |
+/// | `sngan` | [Miyato et al. 2018](https://arxiv.org/abs/1802.05957) with a projection |
+/// | `sagan` | [Zhang et al. 2018](https://arxiv.org/abs/1805.08318) |
+/// | `biggan` | a small [BigGAN](https://arxiv.org/abs/1809.11096) |
 /// | `infogan` | `default` with the code of [Chen et al. 2016](https://arxiv.org/abs/1606.03657); needs no labels |
 ///
 /// # Errors
@@ -69,6 +81,9 @@ pub fn class_preset(
         "acgan" => Ok(crate::acgan::acgan(image, classes)),
         "projection" => Ok(crate::acgan::projection(image, classes)),
         "infogan" => Ok(crate::infogan::infogan(image)),
+        "sngan" => Ok(crate::biggan::sngan(image, classes)),
+        "sagan" => Ok(crate::biggan::sagan(image, classes)),
+        "biggan" => Ok(crate::biggan::biggan(image, classes)),
         _ => {
             let allowed = format!("one of {}", CLASS_PRESETS.join(", "));
             Err(ConfigError::new("preset", name, allowed))
@@ -103,19 +118,7 @@ pub(crate) fn check_total_kimg(total_kimg: f64) -> Result<(), ConfigError> {
 
 /// The game of 2014 with one optimiser for both: one critic step, no extras.
 pub(crate) fn plain_game(latent: LatentPrior, optimizer: OptimizerConfig) -> GanConfig {
-    GanConfig {
-        loss: AdversarialLoss::NonSaturating,
-        latent,
-        critic_steps: 1,
-        generator_optimizer: optimizer,
-        critic_optimizer: optimizer,
-        label_smoothing: None,
-        instance_noise: None,
-        gradient_clip_norm: None,
-        weight_clip: None,
-        penalty: None,
-        ema: None,
-    }
+    GanConfig::new(AdversarialLoss::NonSaturating, latent, optimizer)
 }
 
 /// `count` widths that halve down to `narrowest`, none above `widest`.

@@ -8,7 +8,7 @@ use super::{Clock, Ema, Game, GanConfig, Player, Report, SampleRequest, State, S
 use crate::error::ConfigError;
 use crate::loss::Objective;
 use crate::nn::{BoundCritic, ClassCritic, Generator, Verdict, one_hot};
-use crate::penalty::{Penalty, clip_weights, gradient_penalty};
+use crate::penalty::{Penalty, PenaltyPoints, clip_weights, gradient_penalty, orthogonal_penalty};
 use crate::rng::Stream;
 use crate::sample::Condition;
 
@@ -65,8 +65,9 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     ///
     /// # Errors
     ///
-    /// If the configuration or the condition is not valid, or the generator takes rows of another
-    /// size.
+    /// If the configuration or the condition is not valid, the generator takes rows of another size,
+    /// or the configuration has a term that this game does not play: augmentation, drift, LeCam,
+    /// consistency, historical averages, feature matching, pulling away, top-k.
     ///
     /// # Panics
     ///
@@ -78,6 +79,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         critic: C,
     ) -> Result<Self, ConfigError> {
         condition.validate()?;
+        refuse_unplayed(&config)?;
         let row_size = config.latent.size() + condition.width();
         let smoothing = config.label_smoothing.unwrap_or(0.0);
         Ok(Self {
@@ -144,6 +146,11 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         if let Some(class) = &class {
             total = total + class.clone();
         }
+        if let Some(weight) = self.config.orthogonal.map(|both| both.critic)
+            && weight > 0.0
+        {
+            total = total + orthogonal_penalty(critic) * weight;
+        }
         if let Some((penalty, weight)) = &penalty {
             total = total + penalty.surrogate.clone() * *weight;
         }
@@ -187,6 +194,11 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
             report = report.with("generator_class", class.clone());
             total = total + class;
         }
+        if let Some(weight) = self.config.orthogonal.map(|both| both.generator)
+            && weight > 0.0
+        {
+            total = total + orthogonal_penalty(self.pair.generator.module()) * weight;
+        }
         let total = unless_broken(total) * Tensor::from_inner(healthy);
         let step = self.pair.generator.minimize(total);
         report.with("generator_gradient", step.gradient_norm)
@@ -207,7 +219,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         }
         let points = config.rule.points();
         let classes = match points {
-            crate::penalty::PenaltyPoints::Fake => fake.classes,
+            PenaltyPoints::Fake => fake.classes,
             _ => real.classes,
         };
         let points = points.draw(real.images, fake.images, &mut draws.penalty);
@@ -271,6 +283,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
         );
         let classes = self.real_classes(&batch);
         let pictures = Tensor::from_inner(batch.images.inner());
+        self.pair.advance_spectral_norms();
         let mut draws = Draws::new(&self.config, clock);
         let mut random_classes = clock.stream("classes");
 
@@ -329,6 +342,27 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
 
     fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
         self.pair.parameter_counts()
+    }
+}
+
+/// Terms of [`Gan`](super::Gan) that this game does not play must not be silently left out.
+pub(super) fn refuse_unplayed(config: &GanConfig) -> Result<(), ConfigError> {
+    let terms = [
+        ("augment", config.augment.is_some()),
+        ("drift", config.drift.is_some()),
+        ("lecam", config.lecam.is_some()),
+        ("consistency", config.consistency.is_some()),
+        ("historical_average", config.historical_average.is_some()),
+        ("feature_matching", config.feature_matching.is_some()),
+        ("pull_away", config.pull_away.is_some()),
+        ("top_k", config.top_k.is_some()),
+    ];
+    match terms.iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => {
+            let allowed = "left out: this game does not play it";
+            Err(ConfigError::new(*field, "set", allowed))
+        }
+        None => Ok(()),
     }
 }
 

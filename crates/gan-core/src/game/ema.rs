@@ -52,16 +52,11 @@ impl<M: Module> Ema<M> {
 
     /// Moves towards the module, after a round over `images` pictures.
     pub fn update(&mut self, online: &M, clock: &Clock, images: usize) {
-        sync_running_statistics(online);
-        let mut gather = Gather(HashMap::new());
-        online.visit(&mut gather);
         let decay = self.config.decay(clock, images);
-        let mut towards = Towards {
-            online: gather.0,
-            decay,
-        };
-        // Moved, not cloned, so that the average is updated in place.
-        self.module = self.module.take().map(|module| module.map(&mut towards));
+        self.module = self
+            .module
+            .take()
+            .map(|module| moved_towards(module, online, decay));
     }
 
     /// The average, off the tape, in inference mode.
@@ -86,6 +81,19 @@ impl<M: Module> Ema<M> {
         self.module = Some(restore_module(self.module().clone(), "average", tensors)?);
         Ok(())
     }
+}
+
+/// `decay · average + (1 − decay) · online`; running statistics are copied. The average must have been made
+/// from the module.
+pub(crate) fn moved_towards<M: Module>(average: M, online: &M, decay: f64) -> M {
+    sync_running_statistics(online);
+    let mut gather = Gather(HashMap::new());
+    online.visit(&mut gather);
+    // Moved, not cloned, so that the average is updated in place.
+    average.map(&mut Towards {
+        online: gather.0,
+        decay,
+    })
 }
 
 struct Online {

@@ -1,16 +1,19 @@
 //! The game of two players: any generator, any critic, any adversarial loss.
 
 mod config;
+mod terms;
 
 use burn::module::Module;
 use burn::prelude::*;
 
 pub use config::{GanConfig, InstanceNoise};
 
+use self::terms::Terms;
 use super::{Clock, Ema, Game, Player, Report, SampleRequest, State, StateError};
+use crate::augment::{Augmented, Warp};
 use crate::error::ConfigError;
 use crate::loss::Objective;
-use crate::nn::{Critic, Generator};
+use crate::nn::{Critic, Generator, has_spectral_norms};
 use crate::penalty::{Penalty, clip_weights, gradient_penalty};
 use crate::rng::Stream;
 
@@ -28,7 +31,13 @@ use crate::rng::Stream;
 /// | `critic`, `generator` | the adversarial losses, without penalty |
 /// | `d_real`, `d_fake` | what the critic [believes](Objective::beliefs) of real and generated samples: a probability for the cross-entropy and relativistic losses, the mean score for all others |
 /// | `penalty` | value of the penalty, only in rounds that have one |
+/// | `critic_terms`, `generator_terms` | all that is added to the losses besides, with its weights, where there is something |
+/// | `augment_p` | probability of a change, with adaptive augmentation |
+/// | [readings](Objective::readings) of the loss | where it has a state |
 /// | `critic_gradient`, `generator_gradient` | norms before clipping |
+///
+/// Layers with [spectral normalisation](crate::nn::SpectralNorm) improve their estimate once, at the start
+/// of a round. Augmentation is drawn once for all critic steps and the generator's step.
 ///
 /// A loss or a gradient that is not finite moves nobody: after a bad critic step the generator does
 /// not move either, and its gradient is reported as NaN.
@@ -39,6 +48,9 @@ pub struct Gan<G: Module, C: Module, const D: usize> {
     generator: Player<G>,
     critic: Player<C>,
     average: Option<Ema<G>>,
+    terms: Terms<G, C>,
+    /// Whether generator and critic have layers with spectral normalisation.
+    spectral: [bool; 2],
     device: Device,
 }
 
@@ -48,7 +60,17 @@ pub(super) struct Draws {
     pub(super) latents: Stream,
     noise: Stream,
     pub(super) penalty: Stream,
+    consistency: Stream,
     noise_std: f64,
+    /// What everything goes through before the critic sees it.
+    warp: Warp,
+}
+
+/// What a generator step has to say; all `[1]` and off the tape.
+struct GeneratorStep {
+    loss: Tensor<1>,
+    terms: Option<Tensor<1>>,
+    gradient_norm: Tensor<1>,
 }
 
 /// What a critic step has to say; all `[1]` and off the tape.
@@ -57,6 +79,7 @@ struct CriticStep {
     d_real: Tensor<1>,
     d_fake: Tensor<1>,
     penalty: Option<Tensor<1>>,
+    terms: Option<Tensor<1>>,
     gradient_norm: Tensor<1>,
 }
 
@@ -65,8 +88,8 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     ///
     /// # Errors
     ///
-    /// If the configuration is [not valid](GanConfig::validate), or its latent size is not the
-    /// generator's.
+    /// If the configuration is [not valid](GanConfig::validate), its latent size is not the
+    /// generator's, or it asks for what only pictures or critics with features have.
     ///
     /// # Panics
     ///
@@ -79,6 +102,14 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
                 config.latent.size(),
                 format!("{}, what the generator takes", generator.latent_size()),
             ));
+        }
+        if let (Some(field), true) = (config.needs_pictures(), D != 4) {
+            let allowed = "left out: it needs pictures [batch, channels, height, width]";
+            return Err(ConfigError::new(field, "on", allowed));
+        }
+        if let (Some(field), false) = (config.needs_features(), critic.has_features()) {
+            let allowed = "left out, or the critic must implement `score_with_features`";
+            return Err(ConfigError::new(field, "on", allowed));
         }
         let device = generator.devices().into_iter().next();
         let device = device.expect("a generator must have parameters");
@@ -94,6 +125,11 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         Ok(Self {
             objective: Box::new(config.loss.with_label_smoothing(smoothing)?),
             average: config.ema.map(|ema| Ema::new(generator.module(), ema)),
+            terms: Terms::new(&config, generator.module(), critic.module(), &device),
+            spectral: [
+                has_spectral_norms(generator.module()),
+                has_spectral_norms(critic.module()),
+            ],
             config,
             generator,
             critic,
@@ -131,17 +167,21 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     /// The critic learns to tell `real` from what the generator makes now.
     fn critic_step(&mut self, real: Tensor<D>, clock: &Clock, draws: &mut Draws) -> CriticStep {
         let latents = self.latents(real.dims()[0], draws);
-        let fake = self.generator.opponent().generate(latents);
+        let fake = self.generator.opponent().generate(latents.clone());
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
-        let (on_real, on_fake) = score_both(self.critic.module(), real.clone(), fake.clone());
-        let (d_real, d_fake) = self
-            .objective
-            .beliefs(on_real.clone().inner(), on_fake.clone().inner());
-        let loss = self.objective.critic_loss(on_real, on_fake);
+        let seen = [&real, &fake].map(|x| draws.warp(x.clone()));
+        let [seen_real, seen_fake] = seen.clone();
+        let (on_real, on_fake) = score_both(self.critic.module(), seen_real, seen_fake);
+        let scores = [&on_real, &on_fake].map(|scores| scores.clone().inner());
+        let loss = self.objective.critic_loss(on_real.clone(), on_fake.clone());
         let reported = loss.clone().inner();
 
+        let terms = self.critic_terms([on_real, on_fake], seen, latents, clock, draws);
         let penalty = self.penalty(real, fake, clock, draws);
         let mut total = loss;
+        if let Some(terms) = &terms {
+            total = total + terms.clone();
+        }
         if let Some((penalty, weight)) = &penalty {
             total = total + penalty.surrogate.clone() * *weight;
         }
@@ -149,36 +189,72 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         if let Some(limit) = self.config.weight_clip {
             self.critic.change(|critic| clip_weights(critic, limit));
         }
+        let [real, fake] = scores;
+        let (d_real, d_fake) = self.objective.beliefs(real.clone(), fake.clone());
+        self.objective.observe(real.clone(), fake.clone());
+        self.terms.observe(real, fake);
         CriticStep {
             loss: reported,
             d_real,
             d_fake,
             penalty: penalty.map(|(penalty, _)| penalty.value),
+            terms: terms.map(Tensor::inner),
             gradient_norm: step.gradient_norm,
         }
     }
 
-    /// The generator learns to please the critic: `(loss, norm of the gradient)`. `healthy` is 1, or
-    /// NaN if the generator must not move.
+    /// The generator learns to please the critic. `healthy` is 1, or NaN if the generator must not move.
     fn generator_step(
         &mut self,
         real: Tensor<D>,
         healthy: Tensor<1>,
+        clock: &Clock,
         draws: &mut Draws,
-    ) -> (Tensor<1>, Tensor<1>) {
+    ) -> GeneratorStep {
         let latents = self.latents(real.dims()[0], draws);
-        let fake = draws.add_noise(self.generator.module().generate(latents));
+        let fake = self.generator.module().generate(latents.clone());
         let critic = self.critic.opponent();
-        let on_real = self
+        let noisy = draws.add_noise(fake.clone());
+        let needs_real =
+            self.objective.needs_real_for_generator() || self.config.feature_matching.is_some();
+        let on_real = needs_real.then(|| {
+            let real = draws.add_noise(real);
+            self.judge(&critic, draws.warp(real))
+        });
+        let on_fake = self.judge(&critic, draws.warp(noisy));
+        let features = [
+            on_real.as_ref().and_then(|on_real| on_real.1.clone()),
+            on_fake.1,
+        ];
+        let best = match self.config.top_k {
+            Some(top_k) => top_k.select(on_fake.0, clock),
+            None => on_fake.0,
+        };
+        let loss = self
             .objective
-            .needs_real_for_generator()
-            .then(|| critic.score(draws.add_noise(real).into()).primal);
-        let on_fake = critic.score(fake.into()).primal;
-        let loss = self.objective.generator_loss(on_real, on_fake);
+            .generator_loss(on_real.map(|(scores, _)| scores), best);
         let reported = loss.clone().inner();
-        let total = unless_broken(loss) * Tensor::from_inner(healthy);
+        let terms = self.generator_terms(features, fake, latents, draws);
+        let mut total = loss;
+        if let Some(terms) = &terms {
+            total = total + terms.clone();
+        }
+        let total = unless_broken(total) * Tensor::from_inner(healthy);
         let step = self.generator.minimize(total);
-        (reported, step.gradient_norm)
+        GeneratorStep {
+            loss: reported,
+            terms: terms.map(Tensor::inner),
+            gradient_norm: step.gradient_norm,
+        }
+    }
+
+    /// Scores, and features where something is made of them.
+    fn judge(&self, critic: &C, x: Tensor<D>) -> (Tensor<2>, Option<Tensor<2>>) {
+        if self.config.needs_features().is_none() {
+            return (critic.score(x.into()).primal, None);
+        }
+        let (scores, features) = critic.score_with_features(x.into());
+        (scores.primal, features.map(|features| features.primal))
     }
 
     /// The penalty and its weight, in rounds that have one.
@@ -194,7 +270,16 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             return None;
         }
         let points = config.rule.points().draw(real, fake, &mut draws.penalty);
-        let penalty = gradient_penalty(&config.rule, self.critic.module(), points);
+        let critic = self.critic.module();
+        let penalty = if draws.warp.is_identity() {
+            gradient_penalty(&config.rule, critic, points)
+        } else {
+            let augmented = Augmented {
+                critic: critic.clone(),
+                warp: draws.warp.clone(),
+            };
+            gradient_penalty(&config.rule, &augmented, points)
+        };
         Some((penalty, config.every as f64))
     }
 
@@ -222,7 +307,9 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
             self.config.critic_steps
         );
         let batch = Tensor::from_inner(batch.inner());
+        self.advance_spectral_norms();
         let mut draws = Draws::new(&self.config, clock);
+        draws.warp = self.draw_warp(part, batch.dims(), clock);
 
         let mut healthy = Tensor::ones([1], &batch.device().without_autodiff());
         let mut last = None;
@@ -233,22 +320,34 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
             last = Some((real, critic));
         }
         let (real, critic) = last.expect("validated to be one step or more");
-        let (loss, gradient_norm) = self.generator_step(real, healthy, &mut draws);
+        let generator = self.generator_step(real, healthy, clock, &mut draws);
+        self.terms
+            .end_round(self.generator.module(), self.critic.module());
         if let Some(average) = &mut self.average {
             average.update(self.generator.module(), clock, images);
         }
 
         let mut report = Report::default()
             .with("critic", critic.loss)
-            .with("generator", loss)
+            .with("generator", generator.loss)
             .with("d_real", critic.d_real)
             .with("d_fake", critic.d_fake);
-        if let Some(penalty) = critic.penalty {
-            report = report.with("penalty", penalty);
+        for (name, value) in [
+            ("penalty", critic.penalty),
+            ("critic_terms", critic.terms),
+            ("generator_terms", generator.terms),
+            ("augment_p", self.terms.augment_probability()),
+        ] {
+            if let Some(value) = value {
+                report = report.with(name, value);
+            }
+        }
+        for (name, value) in self.objective.readings() {
+            report = report.with(name, value);
         }
         report
             .with("critic_gradient", critic.gradient_norm)
-            .with("generator_gradient", gradient_norm)
+            .with("generator_gradient", generator.gradient_norm)
     }
 
     fn batch_size(batch: &Tensor<D>) -> usize {
@@ -281,12 +380,16 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
         if let Some(average) = &self.average {
             average.save(&mut state);
         }
+        self.objective.save(&mut state);
+        self.terms.save(&mut state);
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
         self.generator.load(state)?;
         self.critic.load(state)?;
+        self.objective.load(state)?;
+        self.terms.load(state)?;
         match &mut self.average {
             Some(average) => average.load(state),
             None => Ok(()),
@@ -312,9 +415,11 @@ impl Draws {
             latents: clock.stream("latents"),
             noise: clock.stream("instance-noise"),
             penalty: clock.stream("penalty"),
+            consistency: clock.stream("consistency"),
             noise_std: config
                 .instance_noise
                 .map_or(0.0, |noise| noise.std_at(clock)),
+            warp: Warp::default(),
         }
     }
 
@@ -324,6 +429,11 @@ impl Draws {
         }
         let noise = self.noise.normal(x.dims(), &x.device());
         x + noise * self.noise_std
+    }
+
+    /// What the critic sees of `x`.
+    fn warp<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.warp.apply_to_samples(x.into()).primal
     }
 }
 
@@ -355,5 +465,7 @@ pub(super) fn unless_broken(loss: Tensor<1>) -> Tensor<1> {
     loss * factor
 }
 
+#[cfg(test)]
+mod terms_tests;
 #[cfg(test)]
 mod tests;

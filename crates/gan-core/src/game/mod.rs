@@ -9,14 +9,17 @@ mod gan;
 mod pair;
 mod player;
 mod report;
+mod semi_supervised;
 mod state;
 
 pub use class_gan::{ClassBatch, ClassGan};
 pub use clock::Clock;
+pub(crate) use ema::moved_towards;
 pub use ema::{Ema, EmaConfig};
 pub use game::{Game, SampleRequest};
 pub use gan::{Gan, GanConfig, InstanceNoise};
 pub use player::{Player, Step};
 pub use report::Report;
+pub use semi_supervised::{Labelled, SemiSupervised};
 pub(crate) use state::Path;
 pub use state::{State, StateError, restore_module, snapshot_module};

@@ -5,7 +5,7 @@ use burn::prelude::*;
 
 use super::{Clock, Ema, GanConfig, Player, State, StateError};
 use crate::error::ConfigError;
-use crate::nn::Generator;
+use crate::nn::{Generator, advance_spectral_norms};
 
 /// A generator with its average, and a critic.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ impl<G: Generator<4>, C: Module> Pair<G, C> {
             critic: critic.with_gradient_clipping(clip),
             device,
         })
+    }
+
+    /// Layers with spectral normalisation improve their estimate, once in a round.
+    pub(crate) fn advance_spectral_norms(&self) {
+        advance_spectral_norms(self.generator.module());
+        advance_spectral_norms(self.critic.module());
     }
 
     /// The average follows the generator, after a round over `images` pictures.

@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 
+use super::class_gan::refuse_unplayed;
 use super::gan::{Draws, unless_broken};
 use super::pair::Pair;
 use super::{Clock, Game, GanConfig, Player, Report, SampleRequest, State, StateError};
@@ -61,6 +62,7 @@ impl<G: Generator<4>, C: ClassCritic> SemiSupervised<G, C> {
         generator: G,
         critic: C,
     ) -> Result<Self, ConfigError> {
+        refuse_unplayed(&config)?;
         let unused = [
             ("penalty", config.penalty.is_some()),
             ("weight_clip", config.weight_clip.is_some()),
@@ -113,8 +115,8 @@ impl<G: Generator<4>, C: ClassCritic> SemiSupervised<G, C> {
         let mut stream = clock.stream("labelled");
         let index: Vec<i64> = (0..count).map(|_| stream.below(there) as i64).collect();
         let images = labelled.images.clone().inner();
-        let index = Tensor::from_data(TensorData::new(index, [count]), &images.device());
-        let labels = labelled.labels.clone().inner().select(0, Tensor::clone(&index));
+        let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &images.device());
+        let labels = labelled.labels.clone().inner().select(0, index.clone());
         (
             Tensor::from_inner(images.select(0, index)),
             Tensor::from_inner(one_hot(labels, self.classes)),
@@ -141,6 +143,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for SemiSupervised<G, C> {
     /// Panics if it was given no labelled pictures.
     fn round(&mut self, batch: Tensor<4>, clock: &Clock) -> Report {
         let images = Self::batch_size(&batch);
+        self.pair.advance_spectral_norms();
         let mut draws = Draws::new(&self.config, clock);
         let real = draws.add_noise(Tensor::from_inner(batch.inner()));
 

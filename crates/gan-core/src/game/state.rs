@@ -79,6 +79,22 @@ impl State {
             .copied()
             .ok_or_else(|| StateError::MissingNumber(name.into()))
     }
+
+    /// Puts a scalar of shape `[1]` among the numbers; waits for the device.
+    pub fn save_scalar(&mut self, name: &str, scalar: &Tensor<1>) {
+        let value = scalar.clone().into_scalar::<f32>();
+        self.numbers.insert(name.into(), f64::from(value));
+    }
+
+    /// Takes a scalar back, to where `old` is.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    pub fn load_scalar(&self, name: &str, old: &Tensor<1>) -> Result<Tensor<1>, StateError> {
+        let value = self.number(name)? as f32;
+        Ok(Tensor::from_floats([value], &old.device()))
+    }
 }
 
 /// All tensors of a module by path, running statistics included.

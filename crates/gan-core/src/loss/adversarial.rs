@@ -10,6 +10,7 @@ use burn::tensor::activation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
+use crate::game::{State, StateError};
 
 /// What each player minimises. Implement it to bring a loss of your own.
 pub trait Objective: Debug + Send + Sync {
@@ -41,6 +42,27 @@ pub trait Objective: Debug + Send + Sync {
     fn beliefs(&self, real: Tensor<2>, fake: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
         (real.mean(), fake.mean())
     }
+
+    /// Looks at the scores of the critic's last step in a round, after it; both are off the tape. This
+    /// is where a loss that balances the players moves its state. Default: nothing.
+    fn observe(&mut self, _real: Tensor<2>, _fake: Tensor<2>) {}
+
+    /// What the state is worth a line in the log: names and scalars `[1]`, off the tape. Default: none.
+    fn readings(&self) -> Vec<(&'static str, Tensor<1>)> {
+        Vec::new()
+    }
+
+    /// Puts the state of the loss into a checkpoint. Default: there is none.
+    fn save(&self, _state: &mut State) {}
+
+    /// Takes the state of the loss back. Default: there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing or of another shape.
+    fn load(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
 }
 
 /// The adversarial losses of the literature, on scores `r` of real and `f` of generated samples.
@@ -54,7 +76,16 @@ pub trait Objective: Debug + Send + Sync {
 /// | `wasserstein` | `E f − E r` | `−E f` |
 /// | `relativistic` | `E softplus(f − r)` | `E softplus(r − f)` |
 /// | `relativistic_average` | `E softplus(E f − r) + E softplus(f − E r)` | the same with `r` and `f` exchanged |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// | `relativistic_average_least_squares` | `E (r − E f − 1)² + E (f − E r + 1)²` | exchanged |
+/// | `relativistic_average_hinge` | `E relu(1 − r + E f) + E relu(1 + f − E r)` | exchanged |
+/// | `boundary_seeking` | as `non_saturating` | `½ E f²` |
+/// | `softmax` | `ln Z − E r`, `Z = Σ eʳ + Σ eᶠ` | `ln Z −` the mean of all scores |
+/// | `energy_based` | `E relu(margin + f) − E r` | `−E f` |
+///
+/// In `energy_based` a score is minus an energy, 0 or less, as an
+/// [autoencoder](crate::nn::Autoencoder) gives it. The loss of [BEGAN](super::Began) has a state and is
+/// a type of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdversarialLoss {
     /// Binary cross-entropy with the generator's loss of section 3 of
@@ -74,11 +105,30 @@ pub enum AdversarialLoss {
     Relativistic,
     /// The same paper, against the other side's mean (RaSGAN).
     RelativisticAverage,
+    /// The same paper, with squares (RaLSGAN).
+    RelativisticAverageLeastSquares,
+    /// The same paper, with hinges (RaHingeGAN).
+    RelativisticAverageHinge,
+    /// [Hjelm et al. 2017](https://arxiv.org/abs/1702.08431), section 2.3: the generator aims at the
+    /// boundary, where the critic cannot decide. `½ (ln D − ln(1 − D))²` is half the square of the
+    /// logit.
+    BoundarySeeking,
+    /// [Lin 2017](https://arxiv.org/abs/1704.06191), equations 4 and 5: the critic spreads all
+    /// probability over the real samples of a batch, the generator over all samples. The paper's `D` is
+    /// minus our score.
+    Softmax,
+    /// [Zhao et al. 2016](https://arxiv.org/abs/1609.03126), equations 1 and 2, for a critic whose score
+    /// is minus an energy.
+    EnergyBased {
+        /// Energy above which a generated sample is left alone, above 0; 10 in the paper for MNIST with
+        /// squared errors summed over pixels, less for means.
+        margin: f64,
+    },
 }
 
 impl AdversarialLoss {
-    /// Every loss.
-    pub const ALL: [Self; 7] = [
+    /// Every loss, with usual constants.
+    pub const ALL: [Self; 12] = [
         Self::NonSaturating,
         Self::Saturating,
         Self::LeastSquares,
@@ -86,11 +136,35 @@ impl AdversarialLoss {
         Self::Wasserstein,
         Self::Relativistic,
         Self::RelativisticAverage,
+        Self::RelativisticAverageLeastSquares,
+        Self::RelativisticAverageHinge,
+        Self::BoundarySeeking,
+        Self::Softmax,
+        Self::EnergyBased { margin: 1.0 },
     ];
+
+    /// Says what is wrong with its constants.
+    ///
+    /// # Errors
+    ///
+    /// If the margin is not finite and above 0.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::EnergyBased { margin } => crate::nn::check_positive("margin", *margin),
+            _ => Ok(()),
+        }
+    }
 
     /// Whether the loss has a target for real samples that can be smoothed.
     pub fn has_targets(&self) -> bool {
-        !matches!(self, Self::Hinge | Self::Wasserstein)
+        !matches!(
+            self,
+            Self::Hinge
+                | Self::Wasserstein
+                | Self::RelativisticAverageHinge
+                | Self::Softmax
+                | Self::EnergyBased { .. }
+        )
     }
 
     /// The same loss with the target of real samples lowered from 1 to `1 − smoothing` in the
@@ -99,9 +173,10 @@ impl AdversarialLoss {
     ///
     /// # Errors
     ///
-    /// If `smoothing` is not in `[0, 1)`, or is above 0 for a loss without targets (hinge,
-    /// Wasserstein).
+    /// If `smoothing` is not in `[0, 1)`, or is above 0 for a loss without
+    /// [targets](AdversarialLoss::has_targets); if a constant of the loss is not valid.
     pub fn with_label_smoothing(self, smoothing: f64) -> Result<SmoothedLoss, ConfigError> {
+        self.validate().map_err(|error| error.within("loss"))?;
         if !(0.0..1.0).contains(&smoothing) {
             return Err(ConfigError::new("label_smoothing", smoothing, "in [0, 1)"));
         }
@@ -109,7 +184,7 @@ impl AdversarialLoss {
             return Err(ConfigError::new(
                 "label_smoothing",
                 smoothing,
-                "left out: hinge and wasserstein have no targets to smooth",
+                "left out: hinge losses, wasserstein, softmax and energy_based have no targets to smooth",
             ));
         }
         Ok(SmoothedLoss {
@@ -121,7 +196,7 @@ impl AdversarialLoss {
     /// The critic's loss with real samples' target at `1 − smoothing`.
     fn smoothed_critic_loss(&self, r: Tensor<2>, f: Tensor<2>, smoothing: f64) -> Tensor<1> {
         match self {
-            Self::NonSaturating | Self::Saturating => {
+            Self::NonSaturating | Self::Saturating | Self::BoundarySeeking => {
                 cross_entropy(r, smoothing) + softplus(f).mean()
             }
             Self::LeastSquares => {
@@ -136,7 +211,32 @@ impl AdversarialLoss {
                 let (mean_r, mean_f) = (mean(&r), mean(&f));
                 cross_entropy(r - mean_f, smoothing) + softplus(f - mean_r).mean()
             }
+            Self::RelativisticAverageLeastSquares => {
+                let (mean_r, mean_f) = (mean(&r), mean(&f));
+                (r - mean_f - (1.0 - smoothing)).square().mean()
+                    + (f - mean_r + 1.0).square().mean()
+            }
+            Self::RelativisticAverageHinge => {
+                let (mean_r, mean_f) = (mean(&r), mean(&f));
+                Self::Hinge.smoothed_critic_loss(r - mean_f, f - mean_r, smoothing)
+            }
+            Self::Softmax => {
+                let mean_r = r.clone().mean();
+                log_sum_exp(all(r, f)) - mean_r
+            }
+            Self::EnergyBased { margin } => activation::relu(f + *margin).mean() - r.mean(),
         }
+    }
+
+    /// Whether it looks at differences of scores only.
+    fn is_relativistic(&self) -> bool {
+        matches!(
+            self,
+            Self::Relativistic
+                | Self::RelativisticAverage
+                | Self::RelativisticAverageLeastSquares
+                | Self::RelativisticAverageHinge
+        )
     }
 }
 
@@ -147,22 +247,33 @@ impl Objective for AdversarialLoss {
 
     /// # Panics
     ///
-    /// Panics if a relativistic loss gets no scores of real samples.
+    /// Panics if a relativistic loss or the softmax gets no scores of real samples.
     fn generator_loss(&self, real: Option<Tensor<2>>, fake: Tensor<2>) -> Tensor<1> {
+        let needed = || {
+            real.clone()
+                .expect("this loss needs the scores of real samples")
+        };
         match self {
             Self::NonSaturating => softplus(fake.neg()).mean(),
             Self::Saturating => softplus(fake).mean().neg(),
             Self::LeastSquares => (fake - 1.0).square().mean() * 0.5,
-            Self::Hinge | Self::Wasserstein => fake.mean().neg(),
-            Self::Relativistic | Self::RelativisticAverage => {
-                let real = real.expect("a relativistic loss needs the scores of real samples");
-                self.critic_loss(fake, real) // the same game from the other side
+            Self::Hinge | Self::Wasserstein | Self::EnergyBased { .. } => fake.mean().neg(),
+            Self::BoundarySeeking => fake.square().mean() * 0.5,
+            Self::Softmax => {
+                let scores = all(needed(), fake);
+                log_sum_exp(scores.clone()) - scores.mean()
+            }
+            Self::Relativistic
+            | Self::RelativisticAverage
+            | Self::RelativisticAverageLeastSquares
+            | Self::RelativisticAverageHinge => {
+                self.critic_loss(fake, needed()) // the same game from the other side
             }
         }
     }
 
     fn needs_real_for_generator(&self) -> bool {
-        matches!(self, Self::Relativistic | Self::RelativisticAverage)
+        self.is_relativistic() || *self == Self::Softmax
     }
 
     /// The mean of `σ(score)` for the cross-entropy losses. The relativistic ones only see differences
@@ -170,7 +281,9 @@ impl Objective for AdversarialLoss {
     fn beliefs(&self, real: Tensor<2>, fake: Tensor<2>) -> (Tensor<1>, Tensor<1>) {
         let probability = |x: Tensor<2>| activation::sigmoid(x).mean();
         match self {
-            Self::NonSaturating | Self::Saturating => (probability(real), probability(fake)),
+            Self::NonSaturating | Self::Saturating | Self::BoundarySeeking => {
+                (probability(real), probability(fake))
+            }
             Self::Relativistic | Self::RelativisticAverage => {
                 let over =
                     |x: &Tensor<2>, y: &Tensor<2>| x.clone() - y.clone().mean().reshape([1, 1]);
@@ -179,7 +292,7 @@ impl Objective for AdversarialLoss {
                     probability(over(&fake, &real)),
                 )
             }
-            Self::LeastSquares | Self::Hinge | Self::Wasserstein => (real.mean(), fake.mean()),
+            _ => (real.mean(), fake.mean()),
         }
     }
 }
@@ -209,9 +322,18 @@ impl Objective for SmoothedLoss {
     }
 }
 
+/// `x`, which is off the tape, as a constant for what `other` is on.
+pub(crate) fn beside<const D: usize>(x: Tensor<1>, other: &Tensor<D>) -> Tensor<1> {
+    if other.device().is_autodiff() {
+        Tensor::from_inner(x)
+    } else {
+        x
+    }
+}
+
 /// `log(1 + eˣ)`, exact in both tails. Not Burn's `softplus`, which is made of four operations on
 /// the tape instead of one.
-fn softplus(x: Tensor<2>) -> Tensor<2> {
+pub(super) fn softplus(x: Tensor<2>) -> Tensor<2> {
     activation::log_sigmoid(x.neg()).neg()
 }
 
@@ -223,6 +345,17 @@ fn cross_entropy(x: Tensor<2>, smoothing: f64) -> Tensor<1> {
     } else {
         loss + x.mean() * smoothing
     }
+}
+
+/// `ln Σ eˣ`; the largest is taken out first, so that nothing overflows.
+fn log_sum_exp(x: Tensor<1>) -> Tensor<1> {
+    let largest = x.clone().detach().max();
+    (x - largest.clone()).exp().sum().log() + largest
+}
+
+/// The scores of both sides in one row.
+fn all(r: Tensor<2>, f: Tensor<2>) -> Tensor<1> {
+    Tensor::cat(vec![r.flatten::<1>(0, 1), f.flatten(0, 1)], 0)
 }
 
 fn mean(x: &Tensor<2>) -> Tensor<2> {
@@ -285,6 +418,23 @@ mod tests {
                 average(&R, |r| sp(mean_f - r)) + average(&F, |f| sp(f - mean_r)),
                 average(&F, |f| sp(mean_r - f)) + average(&R, |r| sp(r - mean_f)),
             ),
+            L::RelativisticAverageLeastSquares => (
+                average(&R, |r| (r - mean_f - 1.0).powi(2))
+                    + average(&F, |f| (f - mean_r + 1.0).powi(2)),
+                average(&F, |f| (f - mean_r - 1.0).powi(2))
+                    + average(&R, |r| (r - mean_f + 1.0).powi(2)),
+            ),
+            // r − E f: 1.25, −1.75; f − E r: 1.0, −0.5.
+            L::RelativisticAverageHinge => (
+                (0.0 + 2.75) / 2.0 + (2.0 + 0.5) / 2.0,
+                (0.0 + 1.5) / 2.0 + (2.25 + 0.0) / 2.0,
+            ),
+            L::BoundarySeeking => (bce, 0.5 * average(&F, |f| f * f)),
+            L::Softmax => {
+                let z: f64 = R.iter().chain(&F).map(|x| x.exp()).sum();
+                (z.ln() + 0.5, z.ln() + 0.375)
+            }
+            L::EnergyBased { margin } => (average(&F, |f| (margin + f).max(0.0)) + 0.5, 0.25),
         }
     }
 
@@ -377,6 +527,40 @@ mod tests {
                     gf.map(|d| d - sum(gr) / 2.0).to_vec(),
                 ]
             }
+            L::RelativisticAverageLeastSquares => {
+                let (mean_r, mean_f) = (-0.5, -0.25);
+                let own = |x: &[f64; 2], other: f64, up: f64| x.map(|x| x - other - up);
+                let sum = |x: [f64; 2]| x[0] + x[1];
+                let (dr, df) = (own(&R, mean_f, 1.0), own(&F, mean_r, -1.0));
+                let (gr, gf) = (own(&R, mean_f, -1.0), own(&F, mean_r, 1.0));
+                [
+                    dr.map(|d| d - sum(df) / 2.0).to_vec(),
+                    df.map(|d| d - sum(dr) / 2.0).to_vec(),
+                    gf.map(|d| d - sum(gr) / 2.0).to_vec(),
+                ]
+            }
+            // Active for the critic: the second real, both generated; for the generator: the second
+            // generated, the first real. Each pushes its own score and the other side's mean by ½.
+            L::RelativisticAverageHinge => [
+                vec![0.0 - 0.5, -0.5 - 0.5],
+                vec![0.5 + 0.25, 0.5 + 0.25],
+                vec![0.0 - 0.25, -0.5 - 0.25],
+            ],
+            L::BoundarySeeking => [
+                half(&R, &|r| -sigmoid(-r)),
+                half(&F, &sigmoid),
+                half(&F, &|f| f),
+            ],
+            L::Softmax => {
+                let z: f64 = R.iter().chain(&F).map(|x| x.exp()).sum();
+                [
+                    R.map(|r| r.exp() / z - 0.5).to_vec(),
+                    F.map(|f| f.exp() / z).to_vec(),
+                    F.map(|f| f.exp() / z - 0.25).to_vec(),
+                ]
+            }
+            // f = −1 has just the energy of the margin: no push.
+            L::EnergyBased { .. } => [vec![-0.5, -0.5], vec![0.5, 0.0], vec![-0.5, -0.5]],
         };
         for loss in L::ALL {
             for (got, want) in gradients(&loss).iter().zip(expected(loss)) {
@@ -402,6 +586,13 @@ mod tests {
                     values(f.grad(&grads).unwrap()).iter().all(|g| *g > 0.0),
                     "{loss:?}"
                 );
+            }
+            // These two draw scores to where the critic cannot decide, from both sides.
+            if matches!(
+                loss,
+                AdversarialLoss::BoundarySeeking | AdversarialLoss::Softmax
+            ) {
+                continue;
             }
             let grads = loss.generator_loss(Some(r.detach()), f.clone()).backward();
             assert!(
@@ -481,6 +672,10 @@ mod tests {
             .unwrap_err();
         assert!(error.to_string().contains("no targets"), "{error}");
         assert!(AdversarialLoss::Hinge.with_label_smoothing(0.0).is_ok());
+        let error = AdversarialLoss::EnergyBased { margin: 0.0 }
+            .with_label_smoothing(0.0)
+            .unwrap_err();
+        assert_eq!(error.field, "loss.margin");
     }
 
     #[test]
@@ -488,6 +683,7 @@ mod tests {
         let names = AdversarialLoss::ALL.map(|loss| serde_json::to_string(&loss).unwrap());
         assert_eq!(names[0], "\"non_saturating\"");
         assert_eq!(names[6], "\"relativistic_average\"");
+        assert_eq!(names[11], r#"{"energy_based":{"margin":1.0}}"#);
         for (name, loss) in names.iter().zip(AdversarialLoss::ALL) {
             assert_eq!(serde_json::from_str::<AdversarialLoss>(name).unwrap(), loss);
         }

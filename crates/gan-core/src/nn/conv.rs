@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Initializer, init};
+use super::{Initializer, SpectralNorm, SpectralNormConfig, init};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::kernel;
@@ -28,6 +28,9 @@ pub struct Conv2dConfig {
     pub bias: bool,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl Conv2dConfig {
@@ -41,6 +44,7 @@ impl Conv2dConfig {
             padding: 0,
             bias: true,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -71,6 +75,15 @@ impl Conv2dConfig {
         }
     }
 
+    /// Divides the weight by its largest singular value.
+    #[must_use]
+    pub fn with_spectral_norm(self, spectral_norm: Option<SpectralNormConfig>) -> Self {
+        Self {
+            spectral_norm,
+            ..self
+        }
+    }
+
     /// Says what is wrong.
     ///
     /// # Errors
@@ -94,9 +107,13 @@ impl Conv2dConfig {
         let shape = [self.out_channels, self.in_channels, k, k];
         let inputs = init::fan_in(shape) as f64;
         let (weight, bias) = self.parameters(shape, inputs, stream, device);
+        let spectral_norm = self
+            .spectral_norm
+            .map(|config| config.init(weight.val(), 0, stream));
         Conv2d {
             weight,
             bias,
+            spectral_norm,
             stride: self.stride,
             padding: self.padding,
         }
@@ -113,9 +130,13 @@ impl Conv2dConfig {
         // Neighbouring outputs take turns at the positions of the kernel.
         let inputs = (self.in_channels * k * k) as f64 / self.stride.pow(2) as f64;
         let (weight, bias) = self.parameters(shape, inputs, stream, device);
+        let spectral_norm = self
+            .spectral_norm
+            .map(|config| config.init(weight.val(), 1, stream));
         ConvTranspose2d {
             weight,
             bias,
+            spectral_norm,
             stride: self.stride,
             padding: self.padding,
         }
@@ -168,6 +189,8 @@ pub struct Conv2d {
     pub weight: Param<Tensor<4>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// What the weight is divided by.
+    pub spectral_norm: Option<SpectralNorm>,
     /// Step between two outputs.
     pub stride: usize,
     /// Zeros added on each side.
@@ -188,7 +211,8 @@ impl Conv2d {
 
 impl Forward<4, 4> for Conv2d {
     fn apply(&self, x: Dual<4>) -> Dual<4> {
-        let conv = |x, bias| kernel::conv2d(x, self.weight.val(), bias, self.stride, self.padding);
+        let weight = SpectralNorm::apply_to(&self.spectral_norm, &self.weight, 0);
+        let conv = |x, bias| kernel::conv2d(x, weight.clone(), bias, self.stride, self.padding);
         Dual {
             primal: conv(x.primal, self.bias.as_ref().map(Param::val)),
             tangent: x.tangent.map(|t| conv(t, None)),
@@ -205,6 +229,8 @@ pub struct ConvTranspose2d {
     pub weight: Param<Tensor<4>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// What the weight is divided by.
+    pub spectral_norm: Option<SpectralNorm>,
     /// Step between two inputs, seen in the output.
     pub stride: usize,
     /// What is cut off each side.
@@ -225,9 +251,9 @@ impl ConvTranspose2d {
 
 impl Forward<4, 4> for ConvTranspose2d {
     fn apply(&self, x: Dual<4>) -> Dual<4> {
-        let conv = |x, bias| {
-            kernel::conv_transpose2d(x, self.weight.val(), bias, self.stride, self.padding)
-        };
+        let weight = SpectralNorm::apply_to(&self.spectral_norm, &self.weight, 1);
+        let conv =
+            |x, bias| kernel::conv_transpose2d(x, weight.clone(), bias, self.stride, self.padding);
         Dual {
             primal: conv(x.primal, self.bias.as_ref().map(Param::val)),
             tangent: x.tangent.map(|t| conv(t, None)),
@@ -310,6 +336,7 @@ mod tests {
         let layer = Conv2d {
             weight: Param::from_data([[[[1.0f32, 2.0], [3.0, 4.0]]]], &device),
             bias: Some(Param::from_data([0.5f32], &device)),
+            spectral_norm: None,
             stride: 1,
             padding: 0,
         };
@@ -326,6 +353,7 @@ mod tests {
         let transposed = ConvTranspose2d {
             weight: conv.weight.clone(),
             bias: None,
+            spectral_norm: None,
             stride: 2,
             padding: 1,
         };

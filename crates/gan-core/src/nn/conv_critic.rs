@@ -5,9 +5,9 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activation, Conv2d, Conv2dConfig, ConvBlock, Critic, FeatureCritic, ImageShape, Initializer,
-    Linear, LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, NormActivation, Resample,
-    ResidualBlock, ResidualBlockConfig, SpatialLayer,
+    Activation, Conv2d, Conv2dConfig, ConvBlock, Critic, ImageShape, Initializer, Linear,
+    LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, NormActivation, Resample,
+    ResidualBlock, ResidualBlockConfig, SpatialLayer, SpectralNormConfig,
 };
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
@@ -59,6 +59,9 @@ pub struct ConvCriticConfig {
     pub hidden: Option<usize>,
     /// Initial values.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl ConvCriticConfig {
@@ -79,6 +82,7 @@ impl ConvCriticConfig {
             minibatch_stddev: None,
             hidden: None,
             initializer: Initializer::Dcgan,
+            spectral_norm: None,
         }
     }
 
@@ -126,7 +130,9 @@ impl ConvCriticConfig {
         super::expect_valid(self.validate());
         let (first, last) = (self.widths[0], self.widths[self.widths.len() - 1]);
         let conv_1x1 = Conv2dConfig::new(self.image.channels, first, 1);
-        let conv_1x1 = conv_1x1.with_initializer(self.initializer);
+        let conv_1x1 = conv_1x1
+            .with_initializer(self.initializer)
+            .with_spectral_norm(self.spectral_norm);
         let from_image = self.residual.then(|| conv_1x1.init(stream, device));
         let mut blocks = Vec::new();
         let mut from = if self.residual {
@@ -146,7 +152,11 @@ impl ConvCriticConfig {
             .then(|| self.after(last, self.norm, stream, device));
         let size = self.image.size >> self.widths.len();
         let channels = last + usize::from(self.minibatch_stddev.is_some());
-        let linear = |from, to| LinearConfig::new(from, to).with_initializer(self.initializer);
+        let linear = |from, to| {
+            LinearConfig::new(from, to)
+                .with_initializer(self.initializer)
+                .with_spectral_norm(self.spectral_norm)
+        };
         let flat = channels * size * size;
         let hidden = self
             .hidden
@@ -217,7 +227,8 @@ impl ConvCriticConfig {
             .with_stride(stride)
             .with_padding(1)
             .with_bias(!norm.cancels_bias())
-            .with_initializer(self.initializer);
+            .with_initializer(self.initializer)
+            .with_spectral_norm(self.spectral_norm);
         CriticBlock::Plain(ConvBlock {
             layer: SpatialLayer::Conv(config.init(stream, device)),
             pool: stride == 1,
@@ -239,6 +250,7 @@ impl ConvCriticConfig {
             norm: self.norm,
             activation: self.activation,
             initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
         };
         CriticBlock::Residual(config.init(stream, device))
     }
@@ -278,7 +290,14 @@ pub struct ConvCritic {
     pub couples_samples: bool,
 }
 
-impl FeatureCritic for ConvCritic {
+impl Forward<4, 2> for ConvCritic {
+    fn apply(&self, x: Dual<4>) -> Dual<2> {
+        self.logit.apply(self.features(x))
+    }
+}
+
+impl ConvCritic {
+    /// What the last layer sees.
     fn features(&self, x: Dual<4>) -> Dual<2> {
         let mut x = match &self.from_image {
             Some(conv) => conv.apply(x),
@@ -296,31 +315,26 @@ impl FeatureCritic for ConvCritic {
         if let Some(layer) = &self.minibatch_stddev {
             x = layer.apply(x);
         }
-        let y = x.flatten();
-        match &self.hidden {
-            Some(hidden) => self.activation.apply(hidden.apply(y)),
-            None => y,
+        let mut y = x.flatten();
+        if let Some(hidden) = &self.hidden {
+            y = self.activation.apply(hidden.apply(y));
         }
-    }
-
-    fn score_of(&self, features: Dual<2>) -> Dual<2> {
-        self.logit.apply(features)
-    }
-
-    fn feature_size(&self) -> usize {
-        self.logit.weight.dims()[1]
-    }
-}
-
-impl Forward<4, 2> for ConvCritic {
-    fn apply(&self, x: Dual<4>) -> Dual<2> {
-        self.score_of(self.features(x))
+        y
     }
 }
 
 impl Critic<4> for ConvCritic {
     fn score(&self, x: Dual<4>) -> Dual<2> {
         self.apply(x)
+    }
+
+    fn score_with_features(&self, x: Dual<4>) -> (Dual<2>, Option<Dual<2>>) {
+        let features = self.features(x);
+        (self.logit.apply(features.clone()), Some(features))
+    }
+
+    fn has_features(&self) -> bool {
+        true
     }
 
     fn couples_samples(&self) -> bool {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Activation, Conv2dConfig, ConvBlock, Generator, ImageShape, Initializer, Norm, NormActivation,
-    Resample, ResidualBlock, ResidualBlockConfig, SpatialLayer, Stem, StemLayer,
+    Resample, ResidualBlock, ResidualBlockConfig, SpatialLayer, SpectralNormConfig, Stem,
+    StemLayer,
 };
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
@@ -75,6 +76,9 @@ pub struct ConvGeneratorConfig {
     pub residual: bool,
     /// Initial values.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 fn tanh() -> Activation {
@@ -101,6 +105,7 @@ impl ConvGeneratorConfig {
             extra_convs: Vec::new(),
             residual: false,
             initializer: Initializer::Dcgan,
+            spectral_norm: None,
         }
     }
 
@@ -163,6 +168,7 @@ impl ConvGeneratorConfig {
             (self.latent_size, first, base_size),
             self.residual || !self.norm.cancels_bias(),
             self.initializer,
+            self.spectral_norm,
             stream,
             device,
         );
@@ -204,6 +210,7 @@ impl ConvGeneratorConfig {
             Conv2dConfig::new(from, to, kernel)
                 .with_bias(bias)
                 .with_initializer(self.initializer)
+                .with_spectral_norm(self.spectral_norm)
         };
         match self.upsample {
             Upsample::Transposed4 => {
@@ -228,6 +235,7 @@ impl ConvGeneratorConfig {
             norm: self.norm,
             activation: self.activation,
             initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
         };
         GeneratorBlock::Residual(config.init(stream, device))
     }
@@ -276,7 +284,8 @@ impl ConvGeneratorConfig {
                 let config = Conv2dConfig::new(channels, channels, 3)
                     .with_padding(1)
                     .with_bias(!self.norm.cancels_bias())
-                    .with_initializer(self.initializer);
+                    .with_initializer(self.initializer)
+                    .with_spectral_norm(self.spectral_norm);
                 let layer = SpatialLayer::Conv(config.init(stream, device));
                 self.plain(layer, channels, stream, device)
             });
@@ -290,7 +299,8 @@ impl ConvGeneratorConfig {
             OutputLayer::Conv { kernel } => {
                 let config = Conv2dConfig::new(from, to, kernel)
                     .with_padding(kernel / 2)
-                    .with_initializer(self.initializer);
+                    .with_initializer(self.initializer)
+                    .with_spectral_norm(self.spectral_norm);
                 SpatialLayer::Conv(config.init(stream, device))
             }
         };

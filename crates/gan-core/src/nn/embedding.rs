@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Initializer;
+use super::{Initializer, SpectralNorm, SpectralNormConfig};
 use crate::error::ConfigError;
 use crate::rng::Stream;
 
@@ -35,6 +35,9 @@ pub struct EmbeddingConfig {
     pub size: usize,
     /// Initial values. Default: N(0, 1), as in PyTorch.
     pub initializer: Initializer,
+    /// Vectors divided by the largest singular value of the table. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl EmbeddingConfig {
@@ -44,6 +47,16 @@ impl EmbeddingConfig {
             classes,
             size,
             initializer: Initializer::Normal { std: 1.0 },
+            spectral_norm: None,
+        }
+    }
+
+    /// Divides the vectors by the largest singular value of the table.
+    #[must_use]
+    pub fn with_spectral_norm(self, spectral_norm: Option<SpectralNormConfig>) -> Self {
+        Self {
+            spectral_norm,
+            ..self
         }
     }
 
@@ -75,8 +88,13 @@ impl EmbeddingConfig {
     pub fn init(&self, stream: &mut Stream, device: &Device) -> Embedding {
         super::expect_valid(self.validate());
         let shape = [self.classes, self.size];
+        let weight = self.initializer.weight(shape, stream, device);
+        let spectral_norm = self
+            .spectral_norm
+            .map(|config| config.init(weight.val(), 0, stream));
         Embedding {
-            weight: self.initializer.weight(shape, stream, device),
+            weight,
+            spectral_norm,
         }
     }
 }
@@ -91,6 +109,8 @@ impl EmbeddingConfig {
 pub struct Embedding {
     /// `[classes, size]`, PyTorch's layout.
     pub weight: Param<Tensor<2>>,
+    /// What the table is divided by.
+    pub spectral_norm: Option<SpectralNorm>,
 }
 
 impl Embedding {
@@ -101,7 +121,7 @@ impl Embedding {
     /// - classes: `[batch, classes]`
     /// - output: `[batch, size]`
     pub fn forward(&self, classes: Tensor<2>) -> Tensor<2> {
-        classes.matmul(self.weight.val())
+        classes.matmul(SpectralNorm::apply_to(&self.spectral_norm, &self.weight, 0))
     }
 }
 

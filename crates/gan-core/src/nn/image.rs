@@ -5,8 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConvCritic, ConvCriticConfig, ConvGenerator, ConvGeneratorConfig, Critic, FeatureCritic,
-    Generator, MlpCritic, MlpCriticConfig, MlpGenerator, MlpGeneratorConfig,
+    ConvCritic, ConvCriticConfig, ConvGenerator, ConvGeneratorConfig, Critic, Generator, MlpCritic,
+    MlpCriticConfig, MlpGenerator, MlpGeneratorConfig,
 };
 use crate::dual::Dual;
 use crate::error::ConfigError;
@@ -206,6 +206,17 @@ pub enum ImageCritic {
     Conv(ConvCritic),
 }
 
+impl ImageCritic {
+    /// Length of the [features](Critic::score_with_features).
+    pub fn feature_size(&self) -> usize {
+        let logit = match self {
+            Self::Mlp(critic) => critic.mlp.layers.last().expect("an MLP has a last layer"),
+            Self::Conv(critic) => &critic.logit,
+        };
+        logit.weight.dims()[1]
+    }
+}
+
 impl Critic<4> for ImageCritic {
     fn score(&self, x: Dual<4>) -> Dual<2> {
         match self {
@@ -214,33 +225,21 @@ impl Critic<4> for ImageCritic {
         }
     }
 
+    fn score_with_features(&self, x: Dual<4>) -> (Dual<2>, Option<Dual<2>>) {
+        match self {
+            Self::Mlp(critic) => critic.score_with_features(x),
+            Self::Conv(critic) => critic.score_with_features(x),
+        }
+    }
+
+    fn has_features(&self) -> bool {
+        true
+    }
+
     fn couples_samples(&self) -> bool {
         match self {
             Self::Mlp(critic) => critic.couples_samples(),
             Self::Conv(critic) => critic.couples_samples(),
-        }
-    }
-}
-
-impl FeatureCritic for ImageCritic {
-    fn features(&self, x: Dual<4>) -> Dual<2> {
-        match self {
-            Self::Mlp(critic) => critic.features(x),
-            Self::Conv(critic) => critic.features(x),
-        }
-    }
-
-    fn score_of(&self, features: Dual<2>) -> Dual<2> {
-        match self {
-            Self::Mlp(critic) => critic.score_of(features),
-            Self::Conv(critic) => critic.score_of(features),
-        }
-    }
-
-    fn feature_size(&self) -> usize {
-        match self {
-            Self::Mlp(critic) => critic.feature_size(),
-            Self::Conv(critic) => critic.feature_size(),
         }
     }
 }

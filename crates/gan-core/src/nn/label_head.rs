@@ -5,7 +5,9 @@ use burn::prelude::*;
 use burn::tensor::activation;
 use serde::{Deserialize, Serialize};
 
-use super::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig, Verdict};
+use super::{
+    Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig, SpectralNormConfig, Verdict,
+};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::rng::Stream;
@@ -21,6 +23,7 @@ use crate::rng::Stream;
 /// | `auxiliary_discriminative` | as it is | `CE` over `2K` classes: real ones and generated ones | `CE` against the real class − `CE` against the generated one |
 /// | `contrastive` | as it is | `2C` of real samples | `2C` of generated ones |
 /// | `data_to_data` | as it is | `D2D-CE` of real samples | `D2D-CE` of generated ones |
+/// | `k_plus_one` | `+ ln Σ e^c` of class logits `c` | `CE` of a classifier on real samples | `CE` on generated ones |
 /// | `information` | as it is | how badly the code is recognised in generated samples | the same |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
@@ -70,6 +73,14 @@ pub enum LabelHead {
         /// Similarity with samples of other classes that is allowed, −1 to 1; −0.02 in the paper.
         negative_margin: f64,
         /// Weight of the loss, 0 or more; 1 in the paper.
+        weight: f64,
+    },
+    /// [Salimans et al. 2016](https://arxiv.org/abs/1606.03498), section 5: one more class is
+    /// "generated". The network's own score is minus the logit of that class; with the non-saturating
+    /// loss, that is the cross-entropy over `K + 1` classes. Samples without a label do not count in
+    /// `CE`.
+    KPlusOne {
+        /// Weight of the cross-entropies, 0 or more; 1 in the paper.
         weight: f64,
     },
     /// The second network of InfoGAN, [Chen et al. 2016](https://arxiv.org/abs/1606.03657),
@@ -128,7 +139,8 @@ impl LabelHead {
             Self::None | Self::Projection => Ok(()),
             Self::Auxiliary { weight, .. }
             | Self::TwinAuxiliary { weight }
-            | Self::AuxiliaryDiscriminative { weight } => not_negative("weight", weight),
+            | Self::AuxiliaryDiscriminative { weight }
+            | Self::KPlusOne { weight } => not_negative("weight", weight),
             Self::Contrastive {
                 size,
                 temperature,
@@ -175,15 +187,17 @@ impl LabelHead {
     /// Panics if it is not valid.
     pub fn init(
         &self,
-        features: usize,
-        width: usize,
+        (features, width): (usize, usize),
         initializer: Initializer,
+        spectral_norm: Option<SpectralNormConfig>,
         stream: &mut Stream,
         device: &Device,
     ) -> LabelHeadLayer {
         super::expect_valid(self.validate(width));
         let linear = |from: usize, to: usize, stream: &mut Stream| {
-            let config = LinearConfig::new(from, to).with_initializer(initializer);
+            let config = LinearConfig::new(from, to)
+                .with_initializer(initializer)
+                .with_spectral_norm(spectral_norm);
             config.init(stream, device)
         };
         let mut layer = LabelHeadLayer {
@@ -194,13 +208,17 @@ impl LabelHead {
             second: None,
         };
         let mut embed = |size: usize, stream: &mut Stream| {
-            let config = EmbeddingConfig::new(width, size).with_initializer(initializer);
+            let config = EmbeddingConfig::new(width, size)
+                .with_initializer(initializer)
+                .with_spectral_norm(spectral_norm);
             layer.embedding = Some(config.init(stream, device));
         };
         match *self {
             Self::None => {}
             Self::Projection => embed(features, stream),
-            Self::Auxiliary { .. } => layer.classifier = Some(linear(features, width, stream)),
+            Self::Auxiliary { .. } | Self::KPlusOne { .. } => {
+                layer.classifier = Some(linear(features, width, stream))
+            }
             Self::TwinAuxiliary { .. } => {
                 layer.classifier = Some(linear(features, width, stream));
                 layer.second = Some(linear(features, width, stream));
@@ -241,8 +259,11 @@ impl LabelHeadLayer {
     /// Completes a verdict that has score and features, for samples said to be of `classes`
     /// (`[batch, width]`).
     pub fn judge(&self, score: Dual<2>, features: Dual<2>, classes: &Tensor<2>) -> Verdict {
-        let score = match (&self.rule, &self.embedding) {
-            (LabelHead::Projection, Some(embedding)) => {
+        let score = match (&self.rule, &self.embedding, &self.classifier) {
+            (LabelHead::KPlusOne { .. }, _, Some(classifier)) => {
+                score + log_sum_exp(classifier.apply(features.clone()))
+            }
+            (LabelHead::Projection, Some(embedding), _) => {
                 let vector = embedding.forward(classes.clone());
                 let along = features.clone().linear_map(|f| f * vector.clone());
                 score + along.sum_dim(1)
@@ -286,6 +307,7 @@ impl LabelHeadLayer {
                 }
                 loss * weight
             }
+            LabelHead::KPlusOne { weight } => cross_entropy(on_real?, y) * weight,
             LabelHead::TwinAuxiliary { weight } => {
                 let second = cross_entropy(fake.second.clone()?, y_fake);
                 (cross_entropy(on_real?, y) + second) * weight
@@ -306,7 +328,9 @@ impl LabelHeadLayer {
         let (logits, y) = (fake.logits.clone(), classes.clone());
         Some(match self.rule {
             LabelHead::None | LabelHead::Projection => return None,
-            LabelHead::Auxiliary { weight, .. } => cross_entropy(logits?, y) * weight,
+            LabelHead::Auxiliary { weight, .. } | LabelHead::KPlusOne { weight } => {
+                cross_entropy(logits?, y) * weight
+            }
             LabelHead::TwinAuxiliary { weight } => {
                 let second = cross_entropy(fake.second.clone()?, y.clone());
                 (cross_entropy(logits?, y) - second) * weight
@@ -395,6 +419,19 @@ pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<2>) -> Tensor<1> {
     (activation::log_softmax(logits, 1) * classes).sum().neg() / labelled
 }
 
+/// `ln Σ eˣ` of each row, `[batch, 1]`; its slope is the softmax.
+fn log_sum_exp(x: Dual<2>) -> Dual<2> {
+    let largest = x.primal.clone().detach().max_dim(1);
+    let sum = (x.primal.clone() - largest.clone()).exp().sum_dim(1);
+    let tangent = x
+        .tangent
+        .map(|t| (t * activation::softmax(x.primal, 1)).sum_dim(1));
+    Dual {
+        primal: sum.log() + largest,
+        tangent,
+    }
+}
+
 /// Rows over `2K` classes: the first `K` are real, the others generated.
 fn doubled(classes: Tensor<2>, real: bool) -> Tensor<2> {
     let zeros = classes.zeros_like();
@@ -431,7 +468,7 @@ mod tests {
 
     fn layer(rule: LabelHead) -> LabelHeadLayer {
         let stream = &mut Stream::new(1, "head", 0);
-        rule.init(2, 2, Initializer::PyTorch, stream, &device())
+        rule.init((2, 2), Initializer::PyTorch, None, stream, &device())
     }
 
     fn verdict(logits: Tensor<2>, second: Option<Tensor<2>>) -> Verdict {
@@ -547,13 +584,8 @@ mod tests {
             categorical_weight: 1.0,
             continuous_weight: 0.1,
         };
-        let layer = rule.init(
-            2,
-            3,
-            Initializer::PyTorch,
-            &mut Stream::new(1, "h", 0),
-            &device(),
-        );
+        let stream = &mut Stream::new(1, "h", 0);
+        let layer = rule.init((2, 3), Initializer::PyTorch, None, stream, &device());
         let fake = verdict(rows([[3f32.ln(), 0.0, 0.5]]), None);
         let code = rows([[1.0, 0.0, -0.5]]);
         let loss = scalar(layer.generator_loss(&fake, &code).unwrap());
@@ -578,6 +610,25 @@ mod tests {
             .max();
         assert!(error.into_scalar::<f32>() < 1e-6);
         assert_jvp(judge, features);
+    }
+
+    #[test]
+    fn the_class_of_generated_samples_is_one_more_in_the_softmax() {
+        let layer = layer(LabelHead::KPlusOne { weight: 1.0 });
+        let features = rows([[2.0, -1.0], [0.5, 3.0]]);
+        let none = Tensor::zeros([2, 2], &device());
+        let minus_generated = rows([[0.3], [-0.7]]);
+        let judge = |x: Dual<2>| layer.judge(minus_generated.clone().into(), x, &none);
+        let verdict = judge(features.clone().into());
+        // σ(score) is the share of the K classes in a softmax over K + 1.
+        let generated = minus_generated.clone().neg();
+        let all = Tensor::cat(vec![verdict.logits.unwrap(), generated], 1);
+        let share = activation::softmax(all, 1).narrow(1, 0, 2).sum_dim(1);
+        let error = (activation::sigmoid(verdict.score.primal) - share)
+            .abs()
+            .max();
+        assert!(error.into_scalar::<f32>() < 1e-6);
+        assert_jvp(|x| judge(x).score, features);
     }
 
     #[test]

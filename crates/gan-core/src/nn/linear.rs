@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Initializer;
+use super::{Initializer, SpectralNorm, SpectralNormConfig};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::kernel;
@@ -22,6 +22,9 @@ pub struct LinearConfig {
     pub bias: bool,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl LinearConfig {
@@ -32,6 +35,7 @@ impl LinearConfig {
             out_features,
             bias: true,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -46,6 +50,15 @@ impl LinearConfig {
     pub fn with_initializer(self, initializer: Initializer) -> Self {
         Self {
             initializer,
+            ..self
+        }
+    }
+
+    /// Divides the weight by its largest singular value.
+    #[must_use]
+    pub fn with_spectral_norm(self, spectral_norm: Option<SpectralNormConfig>) -> Self {
+        Self {
+            spectral_norm,
             ..self
         }
     }
@@ -74,7 +87,14 @@ impl LinearConfig {
             let (out, fan_in) = (self.out_features, self.in_features);
             self.initializer.bias(out, fan_in, stream, device)
         });
-        Linear { weight, bias }
+        let spectral_norm = self
+            .spectral_norm
+            .map(|config| config.init(weight.val(), 0, stream));
+        Linear {
+            weight,
+            bias,
+            spectral_norm,
+        }
     }
 }
 
@@ -87,6 +107,8 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// What the weight is divided by.
+    pub spectral_norm: Option<SpectralNorm>,
 }
 
 impl Linear {
@@ -103,12 +125,11 @@ impl Linear {
 
 impl Forward<2, 2> for Linear {
     fn apply(&self, x: Dual<2>) -> Dual<2> {
+        let weight = SpectralNorm::apply_to(&self.spectral_norm, &self.weight, 0);
         let bias = self.bias.as_ref().map(Param::val);
         Dual {
-            primal: kernel::linear(x.primal, self.weight.val(), bias),
-            tangent: x
-                .tangent
-                .map(|t| kernel::linear(t, self.weight.val(), None)),
+            primal: kernel::linear(x.primal, weight.clone(), bias),
+            tangent: x.tangent.map(|t| kernel::linear(t, weight, None)),
         }
     }
 }
@@ -128,6 +149,7 @@ mod tests {
         let layer = Linear {
             weight: Param::from_data([[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]], &device),
             bias: Some(Param::from_data([0.5f32, 0.0, -0.5], &device)),
+            spectral_norm: None,
         };
         let y = layer.forward(Tensor::from_floats([[1.0, 10.0]], &device));
         assert_eq!(values(&y), [21.5, 43.0, 64.5]);

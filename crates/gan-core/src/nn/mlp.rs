@@ -1,12 +1,12 @@
 //! The multilayer perceptron.
 
-use core::ops::Range;
-
 use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Initializer, Linear, LinearConfig, Norm, NormActivation};
+use super::{
+    Activation, Initializer, Linear, LinearConfig, Norm, NormActivation, SpectralNormConfig,
+};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::rng::Stream;
@@ -25,6 +25,9 @@ pub struct MlpConfig {
     pub norm: Norm,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl MlpConfig {
@@ -36,6 +39,7 @@ impl MlpConfig {
             output_activation: Activation::Identity,
             norm: Norm::None,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -86,7 +90,8 @@ impl MlpConfig {
             };
             let layer = LinearConfig::new(pair[0], pair[1])
                 .with_bias(!norm.cancels_bias())
-                .with_initializer(initializer);
+                .with_initializer(initializer)
+                .with_spectral_norm(self.spectral_norm);
             mlp.layers.push(layer.init(stream, device));
             let after = NormActivation::new(pair[1], norm, activation, initializer, stream, device);
             mlp.after.push(after);
@@ -115,21 +120,28 @@ impl Mlp {
     }
 }
 
-impl Mlp {
-    /// Applies some of the layers: `0..1` is the first.
-    ///
-    /// # Panics
-    ///
-    /// Panics if there are not that many.
-    pub fn apply_layers(&self, x: Dual<2>, layers: Range<usize>) -> Dual<2> {
-        let pairs = self.layers[layers.clone()].iter().zip(&self.after[layers]);
-        pairs.fold(x, |x, (layer, after)| after.apply(layer.apply(x)))
-    }
-}
-
 impl Forward<2, 2> for Mlp {
     fn apply(&self, x: Dual<2>) -> Dual<2> {
         self.apply_layers(x, 0..self.layers.len())
+    }
+}
+
+impl Mlp {
+    /// What the last layer sees.
+    pub fn features(&self, x: Dual<2>) -> Dual<2> {
+        self.apply_layers(x, 0..self.layers.len() - 1)
+    }
+
+    /// The last layer alone, on [features](Mlp::features).
+    pub fn apply_last(&self, features: Dual<2>) -> Dual<2> {
+        let last = self.layers.len() - 1;
+        self.apply_layers(features, last..last + 1)
+    }
+
+    fn apply_layers(&self, x: Dual<2>, range: core::ops::Range<usize>) -> Dual<2> {
+        range.fold(x, |x, index| {
+            self.after[index].apply(self.layers[index].apply(x))
+        })
     }
 }
 

@@ -5,7 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activation, Critic, FeatureCritic, Generator, ImageShape, Initializer, Mlp, MlpConfig, Norm,
+    Activation, Critic, Generator, ImageShape, Initializer, Mlp, MlpConfig, Norm,
+    SpectralNormConfig,
 };
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
@@ -29,6 +30,9 @@ pub struct MlpGeneratorConfig {
     pub norm: Norm,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl MlpGeneratorConfig {
@@ -42,6 +46,7 @@ impl MlpGeneratorConfig {
             output_activation: Activation::Tanh,
             norm: Norm::None,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -66,6 +71,7 @@ impl MlpGeneratorConfig {
             output_activation: self.output_activation,
             norm: self.norm,
             initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
         }
     }
 
@@ -130,6 +136,9 @@ pub struct MlpCriticConfig {
     pub norm: Norm,
     /// Initial values. Default: PyTorch's.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl MlpCriticConfig {
@@ -141,6 +150,7 @@ impl MlpCriticConfig {
             activation: Activation::LeakyRelu { slope: 0.2 },
             norm: Norm::None,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 
@@ -164,6 +174,7 @@ impl MlpCriticConfig {
             output_activation: Activation::Identity,
             norm: self.norm,
             initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
         }
     }
 
@@ -192,27 +203,6 @@ pub struct MlpCritic {
     pub couples_samples: bool,
 }
 
-impl FeatureCritic for MlpCritic {
-    fn features(&self, x: Dual<4>) -> Dual<2> {
-        self.mlp.apply_layers(x.flatten(), 0..self.last())
-    }
-
-    fn score_of(&self, features: Dual<2>) -> Dual<2> {
-        let last = self.last();
-        self.mlp.apply_layers(features, last..last + 1)
-    }
-
-    fn feature_size(&self) -> usize {
-        self.mlp.layers[self.last()].weight.dims()[1]
-    }
-}
-
-impl MlpCritic {
-    fn last(&self) -> usize {
-        self.mlp.layers.len() - 1
-    }
-}
-
 impl Forward<4, 2> for MlpCritic {
     fn apply(&self, x: Dual<4>) -> Dual<2> {
         self.mlp.apply(x.flatten())
@@ -222,6 +212,15 @@ impl Forward<4, 2> for MlpCritic {
 impl Critic<4> for MlpCritic {
     fn score(&self, x: Dual<4>) -> Dual<2> {
         self.apply(x)
+    }
+
+    fn score_with_features(&self, x: Dual<4>) -> (Dual<2>, Option<Dual<2>>) {
+        let features = self.mlp.features(x.flatten());
+        (self.mlp.apply_last(features.clone()), Some(features))
+    }
+
+    fn has_features(&self) -> bool {
+        true
     }
 
     fn couples_samples(&self) -> bool {

@@ -5,17 +5,20 @@
 //! penalised critic can use implement [`Forward`](crate::dual::Forward).
 
 mod activation;
+mod autoencoder;
 mod block;
 mod conv;
 mod conv_critic;
 mod conv_generator;
 mod embedding;
 mod equalized;
+mod fold;
 mod image;
 mod init;
 mod label_head;
 mod linear;
 mod maxout;
+mod minibatch_discrimination;
 mod minibatch_stddev;
 mod mlp;
 mod mlp_image;
@@ -29,6 +32,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 
 pub use activation::Activation;
+pub use autoencoder::{Autoencoder, AutoencoderConfig, ReconstructionError};
 pub use block::{ConvBlock, NormActivation, SpatialLayer};
 pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ResizeConv2d};
 pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
@@ -39,22 +43,25 @@ pub use embedding::{Embedding, EmbeddingConfig, one_hot};
 pub use equalized::{
     EqualizedConv2d, EqualizedConv2dConfig, EqualizedLinear, EqualizedLinearConfig,
 };
+pub use fold::FoldSpectralNorm;
 pub use image::{ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape};
 pub use init::{Initializer, fan_in};
 pub use label_head::{LabelHead, LabelHeadLayer, cross_entropy};
 pub use linear::{Linear, LinearConfig};
 pub use maxout::{Maxout, MaxoutConfig};
+pub use minibatch_discrimination::{MinibatchDiscrimination, MinibatchDiscriminationConfig};
 pub use minibatch_stddev::{MinibatchStddev, MinibatchStddevConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use mlp_image::{MlpCritic, MlpCriticConfig, MlpGenerator, MlpGeneratorConfig};
 pub use norm::{
-    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, Norm, NormLayer, PixelNorm,
-    PixelNormConfig,
+    BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, GroupNorm,
+    GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig,
 };
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
-pub use spectral::{SpectralConv2d, SpectralLinear, SpectralNorm};
+pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};
+pub(crate) use spectral::{matrix, out_axis};
 pub use stem::{Stem, StemLayer};
-pub use traits::{BoundCritic, ClassCritic, Critic, FeatureCritic, Generator, Verdict};
+pub use traits::{BoundCritic, ClassCritic, Critic, Generator, Verdict};
 
 use crate::error::ConfigError;
 
@@ -112,6 +119,15 @@ pub(crate) fn check_extra_convs(extra: &[usize], widths: &[usize]) -> Result<(),
 pub(crate) fn check_positive(field: &str, value: f64) -> Result<(), ConfigError> {
     if !(value > 0.0 && value.is_finite()) {
         return Err(ConfigError::new(field, value, "a finite number above 0"));
+    }
+    Ok(())
+}
+
+/// A number in a configuration must be finite and not below 0.
+pub(crate) fn check_not_negative(field: &str, value: f64) -> Result<(), ConfigError> {
+    if !(value >= 0.0 && value.is_finite()) {
+        let allowed = "a finite number, 0 or more";
+        return Err(ConfigError::new(field, value, allowed));
     }
     Ok(())
 }

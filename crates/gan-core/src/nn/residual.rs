@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Conv2d, Conv2dConfig, Initializer, Norm, NormActivation};
+use super::{
+    Activation, Conv2d, Conv2dConfig, Initializer, Norm, NormActivation, SpectralNormConfig,
+};
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::rng::Stream;
@@ -37,6 +39,9 @@ pub struct ResidualBlockConfig {
     pub activation: Activation,
     /// Initial values.
     pub initializer: Initializer,
+    /// Weights divided by their largest singular value. Default: no.
+    #[serde(default)]
+    pub spectral_norm: Option<SpectralNormConfig>,
 }
 
 impl ResidualBlockConfig {
@@ -69,6 +74,7 @@ impl ResidualBlockConfig {
             Conv2dConfig::new(from, to, kernel)
                 .with_padding(kernel / 2)
                 .with_initializer(self.initializer)
+                .with_spectral_norm(self.spectral_norm)
         };
         let before = |channels: usize, stream: &mut Stream| {
             let Self {
@@ -177,6 +183,7 @@ mod tests {
             norm: Norm::Layer { epsilon: 1e-5 },
             activation: Activation::Tanh,
             initializer: Initializer::PyTorch,
+            spectral_norm: None,
         }
     }
 

@@ -4,7 +4,10 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Conv2dConfig, ConvTranspose2d, Initializer, Linear, LinearConfig};
+use super::{
+    Conv2dConfig, ConvTranspose2d, Initializer, Linear, LinearConfig, SpectralNorm,
+    SpectralNormConfig,
+};
 use crate::dual::{Dual, Forward};
 use crate::kernel;
 use crate::rng::Stream;
@@ -28,6 +31,7 @@ impl Stem {
         (latent_size, channels, size): (usize, usize, usize),
         bias: bool,
         initializer: Initializer,
+        spectral_norm: Option<SpectralNormConfig>,
         stream: &mut Stream,
         device: &Device,
     ) -> StemLayer {
@@ -35,13 +39,15 @@ impl Stem {
             Self::Dense => {
                 let config = LinearConfig::new(latent_size, channels * size * size)
                     .with_bias(bias)
-                    .with_initializer(initializer);
+                    .with_initializer(initializer)
+                    .with_spectral_norm(spectral_norm);
                 StemLayer::Dense(config.init(stream, device))
             }
             Self::Transposed => {
                 let config = Conv2dConfig::new(latent_size, channels, size)
                     .with_bias(bias)
-                    .with_initializer(initializer);
+                    .with_initializer(initializer)
+                    .with_spectral_norm(spectral_norm);
                 StemLayer::Transposed(config.init_transposed(stream, device))
             }
         }
@@ -69,7 +75,7 @@ impl StemLayer {
             Self::Transposed(layer) => {
                 // With one input pixel every weight meets one latent value once: a matrix product.
                 let [_, channels, ..] = layer.weight.dims();
-                let weight = layer.weight.val();
+                let weight = SpectralNorm::apply_to(&layer.spectral_norm, &layer.weight, 1);
                 let weight = weight
                     .reshape([latent_size, channels * size * size])
                     .transpose();
@@ -103,6 +109,7 @@ mod tests {
             (6, 5, 4),
             true,
             Initializer::PyTorch,
+            None,
             &mut stream,
             &Device::flex(),
         )

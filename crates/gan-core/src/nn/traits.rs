@@ -21,6 +21,17 @@ pub trait Critic<const D: usize>: Module {
     /// logits along it comes back as the tangent; gradient penalties are made of it.
     fn score(&self, x: Dual<D>) -> Dual<2>;
 
+    /// The [score](Critic::score) and what the last layer makes it of, `[batch, features]`, in one pass.
+    /// Feature matching and the pulling-away term compare features. Default: there are none.
+    fn score_with_features(&self, x: Dual<D>) -> (Dual<2>, Option<Dual<2>>) {
+        (self.score(x), None)
+    }
+
+    /// Whether [`score_with_features`](Critic::score_with_features) gives any. Default: no.
+    fn has_features(&self) -> bool {
+        false
+    }
+
     /// Whether the score of one sample depends on the others (batch norm, minibatch stddev). Then
     /// real and generated samples must be scored in batches of their own. Default: `true`, which is
     /// always right and slower where it is not needed.
@@ -106,16 +117,4 @@ impl<C: ClassCritic> Critic<4> for BoundCritic<C> {
     fn couples_samples(&self) -> bool {
         self.critic.couples_samples()
     }
-}
-
-/// A critic whose score is a dense layer of features, so that other parts can use them.
-pub trait FeatureCritic: Critic<4> {
-    /// What the score is made of, `[batch, feature_size]`.
-    fn features(&self, x: Dual<4>) -> Dual<2>;
-
-    /// The score of features.
-    fn score_of(&self, features: Dual<2>) -> Dual<2>;
-
-    /// Number of features.
-    fn feature_size(&self) -> usize;
 }

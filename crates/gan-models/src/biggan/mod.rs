@@ -6,5 +6,5 @@ mod preset;
 
 pub use critic::{ResnetCritic, ResnetCriticBlock, ResnetCriticConfig};
 pub use generator::{ResnetGenerator, ResnetGeneratorBlock, ResnetGeneratorConfig};
-pub(crate) use preset::{biggan, sagan, sngan};
 pub use preset::biggan_128;
+pub(crate) use preset::{biggan, sagan, sngan};

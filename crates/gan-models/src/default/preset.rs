@@ -52,6 +52,7 @@ pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
             output_activation: Activation::Tanh,
             residual: false,
             initializer,
+            spectral_norm: None,
         }),
         critic: ImageCriticConfig::Conv(ConvCriticConfig {
             image,
@@ -64,6 +65,7 @@ pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
             minibatch_stddev: Some(MinibatchStddevConfig::default()),
             hidden: None,
             initializer,
+            spectral_norm: None,
         }),
         gan: GanConfig {
             loss: AdversarialLoss::RelativisticAverage,

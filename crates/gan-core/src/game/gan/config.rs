@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::augment::AugmentConfig;
 use crate::error::ConfigError;
 use crate::game::{Clock, EmaConfig};
 use crate::loss::AdversarialLoss;
+use crate::nn::check_not_negative;
 use crate::optim::OptimizerConfig;
-use crate::penalty::PenaltyConfig;
+use crate::penalty::{ConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig, TopKConfig};
 use crate::sample::LatentPrior;
 
 /// How the two play.
@@ -41,6 +43,36 @@ pub struct GanConfig {
     /// Penalty on the critic's gradient. Default: none.
     #[serde(default)]
     pub penalty: Option<PenaltyConfig>,
+    /// What is done to every picture before the critic sees it. Default: nothing.
+    #[serde(default)]
+    pub augment: Option<AugmentConfig>,
+    /// Weight of `E r²` in the critic's loss, 0 or more; 0.001 in ProGAN. Default: none.
+    #[serde(default)]
+    pub drift: Option<f64>,
+    /// Pulls the scores of each side to the average of the other. Default: none.
+    #[serde(default)]
+    pub lecam: Option<LecamConfig>,
+    /// The critic shall not mind small changes. Default: none.
+    #[serde(default)]
+    pub consistency: Option<ConsistencyConfig>,
+    /// Pushes weights towards orthogonality. Default: none.
+    #[serde(default)]
+    pub orthogonal: Option<OrthogonalConfig>,
+    /// Weight of the distance of both players from the [mean](crate::penalty::HistoricalAverage) of their
+    /// past, 0 or more. Default: none.
+    #[serde(default)]
+    pub historical_average: Option<f64>,
+    /// Weight of [feature matching](crate::loss::feature_matching) in the generator's loss, 0 or more.
+    /// Default: none.
+    #[serde(default)]
+    pub feature_matching: Option<f64>,
+    /// Weight of the [pulling-away term](crate::loss::pull_away) in the generator's loss, 0 or more; 0.1 in
+    /// EBGAN. Default: none.
+    #[serde(default)]
+    pub pull_away: Option<f64>,
+    /// Only the best generated samples count in the generator's step. Default: all.
+    #[serde(default)]
+    pub top_k: Option<TopKConfig>,
     /// Moving average of the generator, which samples are drawn from. Default: none.
     #[serde(default)]
     pub ema: Option<EmaConfig>,
@@ -69,12 +101,38 @@ impl InstanceNoise {
 }
 
 impl GanConfig {
+    /// One critic step per generator step, the same optimiser for both, and nothing else.
+    pub fn new(loss: AdversarialLoss, latent: LatentPrior, optimizer: OptimizerConfig) -> Self {
+        Self {
+            loss,
+            latent,
+            critic_steps: 1,
+            generator_optimizer: optimizer,
+            critic_optimizer: optimizer,
+            label_smoothing: None,
+            instance_noise: None,
+            gradient_clip_norm: None,
+            weight_clip: None,
+            penalty: None,
+            augment: None,
+            drift: None,
+            lecam: None,
+            consistency: None,
+            orthogonal: None,
+            historical_average: None,
+            feature_matching: None,
+            pull_away: None,
+            top_k: None,
+            ema: None,
+        }
+    }
+
     /// Says what is wrong.
     ///
     /// # Errors
     ///
-    /// If a number is not finite or outside its range, or label smoothing is asked of a loss without
-    /// targets.
+    /// If a number is not finite or outside its range, label smoothing is asked of a loss without
+    /// targets, or a choice of the best samples of a loss on pairs.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let positive = |field: &str, value: f64| {
             if value > 0.0 && value.is_finite() {
@@ -111,6 +169,7 @@ impl GanConfig {
         if let Some(penalty) = self.penalty {
             penalty.validate()?;
         }
+        self.validate_terms()?;
         if let Some(ema) = self.ema {
             positive("ema.half_life_kimg", ema.half_life_kimg)?;
             if let Some(ramp_up) = ema.ramp_up {
@@ -118,5 +177,59 @@ impl GanConfig {
             }
         }
         Ok(())
+    }
+
+    /// What is added to the losses, and what changes the pictures.
+    fn validate_terms(&self) -> Result<(), ConfigError> {
+        let within = |parent| move |error: ConfigError| error.within(parent);
+        if let Some(augment) = self.augment {
+            augment.validate().map_err(within("augment"))?;
+        }
+        if let Some(lecam) = self.lecam {
+            lecam.validate().map_err(within("lecam"))?;
+        }
+        if let Some(consistency) = self.consistency {
+            consistency.validate().map_err(within("consistency"))?;
+        }
+        if let Some(orthogonal) = self.orthogonal {
+            orthogonal.validate().map_err(within("orthogonal"))?;
+        }
+        for (field, weight) in [
+            ("drift", self.drift),
+            ("historical_average", self.historical_average),
+            ("feature_matching", self.feature_matching),
+            ("pull_away", self.pull_away),
+        ] {
+            check_not_negative(field, weight.unwrap_or(0.0))?;
+        }
+        if let Some(top_k) = self.top_k {
+            top_k.validate().map_err(within("top_k"))?;
+            if self.loss == AdversarialLoss::Relativistic {
+                let allowed = "left out with the loss `relativistic`, which compares pairs";
+                return Err(ConfigError::new("top_k", "on", allowed));
+            }
+        }
+        Ok(())
+    }
+
+    /// A setting that needs pictures, if one is on.
+    pub(super) fn needs_pictures(&self) -> Option<&'static str> {
+        let changes = |consistency: ConsistencyConfig| consistency.changes_pictures();
+        if self.augment.is_some() {
+            Some("augment")
+        } else if self.consistency.is_some_and(changes) {
+            Some("consistency")
+        } else {
+            None
+        }
+    }
+
+    /// A setting that needs a critic with features, if one is on.
+    pub(super) fn needs_features(&self) -> Option<&'static str> {
+        if self.feature_matching.is_some() {
+            Some("feature_matching")
+        } else {
+            self.pull_away.map(|_| "pull_away")
+        }
     }
 }

@@ -198,7 +198,11 @@ mod tests {
         // Mean 0 and variance 1 already.
         let x = Tensor::<4>::from_floats([[[[1.0, -1.0]]], [[[1.0, -1.0]]]], &device);
         let condition = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
-        let y: Vec<f32> = layer.forward(x, condition).into_data().try_to_vec().unwrap();
+        let y: Vec<f32> = layer
+            .forward(x, condition)
+            .into_data()
+            .try_to_vec()
+            .unwrap();
         for (found, expected) in y.iter().zip([2.0, -2.0, 6.0, 4.0]) {
             assert!((found - expected).abs() < 1e-4, "{y:?}");
         }

@@ -1,0 +1,528 @@
+//! What is added to the losses, in a game of small convolutional networks.
+
+use burn::tensor::TensorData;
+
+use super::*;
+use crate::augment::{AdaptiveConfig, AugmentConfig, DiffAugmentConfig, PipelineConfig};
+use crate::game::snapshot_module;
+use crate::loss::{AdversarialLoss, BeganConfig};
+use crate::nn::{
+    Autoencoder, AutoencoderConfig, ConvCritic, ConvCriticConfig, ConvGenerator,
+    ConvGeneratorConfig, ImageShape, MlpConfig, MlpGenerator, MlpGeneratorConfig, Norm,
+    SpectralNormConfig, advance_spectral_norms,
+};
+use crate::optim::OptimizerConfig;
+use crate::penalty::{
+    ConsistencyConfig, LatentConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig,
+    PenaltyRule, TopKConfig,
+};
+use crate::sample::LatentPrior;
+
+type Pictures = Gan<ConvGenerator, ConvCritic, 4>;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn plain() -> GanConfig {
+    let adam = OptimizerConfig::adam(1e-2, 0.0, 0.99);
+    let latent = LatentPrior::Normal { size: 4 };
+    GanConfig::new(AdversarialLoss::NonSaturating, latent, adam)
+}
+
+/// Everything at once.
+fn full() -> GanConfig {
+    GanConfig {
+        critic_steps: 2,
+        penalty: Some(PenaltyConfig {
+            rule: PenaltyRule::R1 { gamma: 1.0 },
+            every: 2,
+        }),
+        augment: Some(AugmentConfig::Adaptive(AdaptiveConfig {
+            pipeline: PipelineConfig {
+                filter: true,
+                noise: true,
+                cutout: true,
+                ..PipelineConfig::default()
+            },
+            kimg: 0.1,
+            interval: 3,
+            initial: 0.5,
+            ..AdaptiveConfig::default()
+        })),
+        drift: Some(0.1),
+        lecam: Some(LecamConfig {
+            lambda: 0.5,
+            decay: 0.9,
+            from_kimg: 0.0,
+        }),
+        consistency: Some(ConsistencyConfig {
+            lambda_real: 1.0,
+            lambda_fake: 1.0,
+            shift: 1,
+            flip: true,
+            latent: Some(LatentConsistencyConfig {
+                std: 0.3,
+                lambda_critic: 1.0,
+                lambda_generator: 0.1,
+            }),
+        }),
+        orthogonal: Some(OrthogonalConfig {
+            generator: 0.1,
+            critic: 0.1,
+        }),
+        historical_average: Some(0.1),
+        feature_matching: Some(0.1),
+        pull_away: Some(0.1),
+        top_k: Some(TopKConfig {
+            decay: 0.5,
+            every_kimg: 0.01,
+            minimum: 0.5,
+        }),
+        ..plain()
+    }
+}
+
+fn networks(seed: u64, spectral: bool) -> (ConvGenerator, ConvCritic) {
+    let image = ImageShape::new(1, 8);
+    let spectral_norm = spectral.then(SpectralNormConfig::default);
+    let weights = &mut Stream::new(seed, "weights", 0);
+    let generator = ConvGeneratorConfig {
+        spectral_norm,
+        ..ConvGeneratorConfig::dcgan(image, 4, [6])
+    };
+    let critic = ConvCriticConfig {
+        norm: Norm::None,
+        spectral_norm,
+        ..ConvCriticConfig::dcgan(image, [6])
+    };
+    let generator = generator.init(weights, &device());
+    (generator, critic.init(weights, &device()))
+}
+
+fn game(config: GanConfig) -> Pictures {
+    let (generator, critic) = networks(1, true);
+    Gan::new(config, generator, critic).unwrap()
+}
+
+fn batch(round: u64) -> Tensor<4> {
+    Stream::new(9, "data", round).uniform([8, 1, 8, 8], -1.0, 1.0, &Device::flex())
+}
+
+/// Plays rounds `from..to` of 8 pictures.
+fn play(game: &mut Pictures, from: u64, to: u64) -> Report {
+    let mut report = Report::default();
+    for round in from..to {
+        let clock = Clock {
+            seed: 3,
+            round,
+            images: round * 8,
+        };
+        report = game.round(batch(round), &clock);
+    }
+    report
+}
+
+#[test]
+fn everything_at_once_is_restored_to_the_bit() {
+    let mut whole = game(full());
+    play(&mut whole, 0, 5);
+    for stop in [1, 2, 4] {
+        let mut first = game(full());
+        play(&mut first, 0, stop);
+        let state = first.state();
+        let (generator, critic) = networks(77, true);
+        let mut second = Gan::new(full(), generator, critic).unwrap();
+        second.restore(&state).unwrap();
+        assert_eq!(second.state(), state);
+        play(&mut second, stop, 5);
+        assert_eq!(second.state(), whole.state(), "stopped at {stop}");
+    }
+}
+
+#[test]
+fn everything_at_once_is_finite_and_reported() {
+    let mut game = game(full());
+    let report = play(&mut game, 0, 3);
+    for name in ["critic_terms", "generator_terms", "augment_p", "penalty"] {
+        assert!(report.get(name).is_some(), "{name}");
+    }
+    assert!(
+        report.read().iter().all(|(_, value)| value.is_finite()),
+        "{report:?}"
+    );
+    assert_ne!(report.get("augment_p"), Some(0.5), "the controller moves");
+}
+
+/// Each setting on its own changes the player it is for, and only through that the other.
+#[test]
+fn each_setting_does_something_from_the_round_it_should() {
+    let weights = |game: &Pictures| {
+        (
+            snapshot_module(game.generator().module()),
+            snapshot_module(game.critic().module()),
+        )
+    };
+    // One round with two critic steps: the terms with a memory have something to look back on.
+    let base = GanConfig {
+        critic_steps: 2,
+        ..plain()
+    };
+    let played = |config: GanConfig, rounds| {
+        let mut game = game(config);
+        play(&mut game, 0, rounds);
+        weights(&game)
+    };
+    let all = full();
+    let augment = Some(AugmentConfig::DiffAugment(DiffAugmentConfig::default()));
+    let critics = [
+        GanConfig { augment, ..base },
+        GanConfig {
+            augment: all.augment,
+            ..base
+        },
+        GanConfig {
+            drift: all.drift,
+            ..base
+        },
+        GanConfig {
+            lecam: all.lecam,
+            ..base
+        },
+        GanConfig {
+            consistency: all.consistency,
+            ..base
+        },
+        GanConfig {
+            orthogonal: all.orthogonal,
+            ..base
+        },
+    ];
+    let without = played(base, 1);
+    for config in critics {
+        assert_ne!(played(config, 1).1, without.1, "{config:?}");
+    }
+    let generators = [
+        GanConfig {
+            feature_matching: all.feature_matching,
+            ..base
+        },
+        GanConfig {
+            pull_away: all.pull_away,
+            ..base
+        },
+    ];
+    for config in generators {
+        let with = played(config, 1);
+        assert_ne!(with.0, without.0, "{config:?}");
+        assert_eq!(with.1, without.1, "{config:?}");
+    }
+    // In the first round a player is where its mean is, and all samples count.
+    let without = played(base, 2);
+    for config in [
+        GanConfig {
+            historical_average: all.historical_average,
+            ..base
+        },
+        GanConfig {
+            top_k: all.top_k,
+            ..base
+        },
+    ] {
+        assert_ne!(played(config, 2).0, without.0, "{config:?}");
+    }
+}
+
+#[test]
+fn a_bad_batch_moves_nobody_and_breaks_no_memory() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let config = GanConfig {
+            critic_steps: 1,
+            ..full()
+        };
+        let mut game = game(config);
+        play(&mut game, 0, 2);
+        let before = game.state();
+        let poison = Tensor::<4>::full([1, 1, 8, 8], bad, &Device::flex());
+        let x = Tensor::cat(vec![poison, batch(2).narrow(0, 1, 7)], 0);
+        let clock = Clock {
+            seed: 3,
+            round: 2,
+            images: 16,
+        };
+        game.round(x, &clock);
+        let after = game.state();
+        let still = |path: &str| !path.contains("running") && !path.ends_with(".u");
+        for player in ["generator", "critic"] {
+            for (path, old) in &before.groups[player] {
+                assert!(!still(path) || after.groups[player][path] == *old, "{path}");
+            }
+        }
+        assert!(after.numbers.values().all(|number| number.is_finite()));
+        let finite = |data: &TensorData| data.iter::<f32>().all(|value| value.is_finite());
+        assert!(
+            after
+                .groups
+                .values()
+                .flat_map(|group| group.values())
+                .all(finite)
+        );
+        let report = play(&mut game, 3, 4);
+        assert!(report.read().iter().all(|(_, value)| value.is_finite()));
+    }
+}
+
+#[test]
+fn a_plain_game_has_no_more_state_than_before() {
+    let (generator, critic) = networks(1, false);
+    let mut game: Pictures = Gan::new(plain(), generator, critic).unwrap();
+    let report = play(&mut game, 0, 1);
+    let state = game.state();
+    let groups: Vec<&str> = state.groups.keys().map(String::as_str).collect();
+    assert_eq!(
+        groups,
+        [
+            "critic",
+            "critic-optimizer",
+            "generator",
+            "generator-optimizer"
+        ]
+    );
+    assert!(
+        state
+            .groups
+            .values()
+            .all(|group| group.keys().all(|path| !path.ends_with(".u")))
+    );
+    assert_eq!(report.names().count(), 6);
+}
+
+/// However many passes and critic steps a round has, the power iteration makes one step, on the weights
+/// as they are at its start.
+#[test]
+fn spectral_norms_advance_once_in_a_round() {
+    let (generator, critic) = networks(1, true);
+    let mut game = Gan::new(full(), generator, critic).unwrap();
+    play(&mut game, 0, 1);
+    let vectors = |tensors: std::collections::BTreeMap<String, TensorData>| {
+        let mut tensors = tensors;
+        tensors.retain(|path, _| path.ends_with("spectral_norm.u"));
+        tensors
+    };
+    let (other_generator, other_critic) = networks(77, true);
+    let mut other = Gan::new(full(), other_generator, other_critic).unwrap();
+    other.restore(&game.state()).unwrap();
+    let before = vectors(snapshot_module(other.critic().module()));
+    advance_spectral_norms(other.critic().module());
+    advance_spectral_norms(other.generator().module());
+    play(&mut game, 1, 2);
+    let wanted = [
+        snapshot_module(other.generator().module()),
+        snapshot_module(other.critic().module()),
+    ];
+    let found = [
+        snapshot_module(game.generator().module()),
+        snapshot_module(game.critic().module()),
+    ];
+    assert_eq!(found.map(vectors), wanted.clone().map(vectors));
+    let [_, critic] = wanted.map(vectors);
+    assert_eq!(critic.len(), 2);
+    assert_ne!(critic, before, "they move");
+}
+
+#[test]
+fn what_the_networks_cannot_do_is_refused() {
+    #[derive(Module, Debug)]
+    struct Blind {
+        critic: ConvCritic,
+    }
+    impl Critic<4> for Blind {
+        fn score(&self, x: crate::dual::Dual<4>) -> crate::dual::Dual<2> {
+            self.critic.score(x)
+        }
+    }
+    let refused = |config: GanConfig| {
+        let (generator, critic) = networks(1, false);
+        Gan::new(config, generator, Blind { critic })
+            .unwrap_err()
+            .field
+    };
+    let all = full();
+    let matching = all.feature_matching;
+    assert_eq!(
+        refused(GanConfig {
+            feature_matching: matching,
+            ..plain()
+        }),
+        "feature_matching"
+    );
+    assert_eq!(
+        refused(GanConfig {
+            pull_away: all.pull_away,
+            ..plain()
+        }),
+        "pull_away"
+    );
+    let pairs = GanConfig {
+        loss: AdversarialLoss::Relativistic,
+        top_k: all.top_k,
+        ..plain()
+    };
+    assert_eq!(refused(pairs), "top_k");
+
+    #[derive(Module, Debug)]
+    struct Rows {
+        layer: crate::nn::Linear,
+    }
+    impl Generator<2> for Rows {
+        fn generate(&self, z: Tensor<2>) -> Tensor<2> {
+            self.layer.forward(z)
+        }
+        fn latent_size(&self) -> usize {
+            4
+        }
+    }
+    impl Critic<2> for Rows {
+        fn score(&self, x: crate::dual::Dual<2>) -> crate::dual::Dual<2> {
+            crate::dual::Forward::apply(&self.layer, x)
+        }
+    }
+    let rows = || Rows {
+        layer: crate::nn::LinearConfig::new(4, 4).init(&mut Stream::new(1, "w", 0), &device()),
+    };
+    let refused = |config| Gan::new(config, rows(), rows()).unwrap_err().field;
+    assert_eq!(
+        refused(GanConfig {
+            augment: all.augment,
+            ..plain()
+        }),
+        "augment"
+    );
+    assert_eq!(
+        refused(GanConfig {
+            consistency: all.consistency,
+            ..plain()
+        }),
+        "consistency"
+    );
+    let latent_only = ConsistencyConfig {
+        lambda_real: 0.0,
+        lambda_fake: 0.0,
+        ..all.consistency.unwrap()
+    };
+    let config = GanConfig {
+        consistency: Some(latent_only),
+        ..plain()
+    };
+    let mut rows: Gan<Rows, Rows, 2> = Gan::new(config, rows(), rows()).unwrap();
+    let x = Stream::new(1, "x", 0).normal([5, 4], &Device::flex());
+    let report = rows.round(x, &Clock::new(1));
+    assert!(report.get("critic_terms").is_some_and(f32::is_finite));
+}
+
+#[test]
+fn bad_numbers_are_refused_by_their_path() {
+    let all = full();
+    let field = |edit: &dyn Fn(&mut GanConfig)| {
+        let mut config = all;
+        edit(&mut config);
+        config.validate().unwrap_err().field
+    };
+    assert_eq!(field(&|c| c.drift = Some(-1.0)), "drift");
+    assert_eq!(
+        field(&|c| c.historical_average = Some(f64::NAN)),
+        "historical_average"
+    );
+    assert_eq!(
+        field(&|c| c.lecam.as_mut().unwrap().decay = 2.0),
+        "lecam.decay"
+    );
+    assert_eq!(
+        field(&|c| c.top_k.as_mut().unwrap().decay = 0.0),
+        "top_k.decay"
+    );
+    let negative = |c: &mut GanConfig| c.orthogonal.as_mut().unwrap().critic = -1.0;
+    assert_eq!(field(&negative), "orthogonal.critic");
+    let fast = AdaptiveConfig {
+        kimg: 0.0,
+        ..AdaptiveConfig::default()
+    };
+    assert_eq!(
+        field(&|c| c.augment = Some(AugmentConfig::Adaptive(fast))),
+        "augment.kimg"
+    );
+    assert_eq!(
+        field(&|c| c.loss = AdversarialLoss::EnergyBased { margin: -1.0 }),
+        "loss.margin"
+    );
+}
+
+/// A file from before these settings existed is read as having none of them.
+#[test]
+fn old_files_can_be_read() {
+    let mut value = serde_json::to_value(plain()).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    fields.retain(|_, value| !value.is_null());
+    let read: GanConfig = serde_json::from_value(value).unwrap();
+    assert_eq!(read, plain());
+    let text = serde_json::to_string(&full()).unwrap();
+    assert_eq!(serde_json::from_str::<GanConfig>(&text).unwrap(), full());
+}
+
+type Energies = Gan<MlpGenerator, Autoencoder, 4>;
+
+fn energies(loss: AdversarialLoss) -> Energies {
+    let image = ImageShape::new(1, 8);
+    let weights = &mut Stream::new(1, "weights", 0);
+    let generator = MlpGeneratorConfig::new(image, 4, [16]).init(weights, &device());
+    let mut config = AutoencoderConfig::new([64, 16, 4]);
+    config.decoder = MlpConfig {
+        output_activation: crate::nn::Activation::Tanh,
+        ..config.decoder
+    };
+    let critic = config.init(weights, &device());
+    let config = GanConfig {
+        loss,
+        pull_away: Some(0.1),
+        ..plain()
+    };
+    Gan::new(config, generator, critic).unwrap()
+}
+
+/// The two losses for autoencoders learn to reconstruct real pictures better than generated ones, and the
+/// state of the controller is restored.
+#[test]
+fn autoencoders_can_be_critics() {
+    let constant = || Tensor::<4>::full([8, 1, 8, 8], 0.5, &Device::flex());
+    let margin = AdversarialLoss::EnergyBased { margin: 1.0 };
+    let began = || {
+        let loss = BeganConfig {
+            gamma: 0.5,
+            lambda_k: 0.1,
+        };
+        energies(margin).with_objective(loss.init(&device()))
+    };
+    for mut game in [energies(margin), began()] {
+        let mut clock = Clock::new(1);
+        let first = game.round(constant(), &clock).get("d_real").unwrap();
+        for _ in 0..40 {
+            clock.advance(8);
+            game.round(constant(), &clock);
+        }
+        let last = game.round(constant(), &clock).get("d_real").unwrap();
+        assert!(last > 0.5 * first, "energy {first} became {last}");
+    }
+    let (mut first, mut second) = (began(), began());
+    let mut clock = Clock::new(1);
+    for _ in 0..3 {
+        first.round(constant(), &clock);
+        clock.advance(8);
+    }
+    let state = first.state();
+    assert!(state.numbers["loss.k"] > 0.0);
+    second.restore(&state).unwrap();
+    let report = first.round(constant(), &clock);
+    assert!(report.get("convergence").is_some_and(|value| value > 0.0));
+    second.round(constant(), &clock);
+    assert_eq!(first.state(), second.state());
+}
