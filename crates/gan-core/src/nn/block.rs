@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::prelude::*;
 
-use super::{Activation, Conv2d, ConvTranspose2d, Initializer, Norm, NormLayer, ResizeConv2d};
+use super::{
+    Activation, Conv2d, ConvTranspose2d, Initializer, Norm, NormLayer, ResizeConv2d, SpectralConv2d,
+};
 use crate::dual::{Dual, Forward};
 use crate::rng::Stream;
 
@@ -58,6 +60,8 @@ pub enum SpatialLayer {
     Transposed(ConvTranspose2d),
     /// A doubling and a convolution.
     Resize(ResizeConv2d),
+    /// A convolution with spectral normalisation.
+    Spectral(SpectralConv2d),
 }
 
 impl Forward<4, 4> for SpatialLayer {
@@ -66,6 +70,7 @@ impl Forward<4, 4> for SpatialLayer {
             Self::Conv(layer) => layer.apply(x),
             Self::Transposed(layer) => layer.apply(x),
             Self::Resize(layer) => layer.apply(x),
+            Self::Spectral(layer) => layer.apply(x),
         }
     }
 }

@@ -18,6 +18,7 @@ mod mlp;
 mod mlp_image;
 mod norm;
 mod residual;
+mod self_attention;
 mod spectral;
 mod stem;
 mod traits;
@@ -46,6 +47,7 @@ pub use norm::{
     PixelNormConfig,
 };
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
+pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralConv2d, SpectralLinear, SpectralNorm};
 pub use stem::{Stem, StemLayer};
 pub use traits::{Critic, Generator};
