@@ -24,6 +24,7 @@ mod mlp;
 mod mlp_image;
 mod norm;
 mod residual;
+mod self_attention;
 mod spectral;
 mod stem;
 mod traits;
@@ -58,6 +59,7 @@ pub use norm::{
     GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig,
 };
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
+pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};
 pub(crate) use spectral::{matrix, out_axis};
 pub use stem::{Stem, StemLayer};
