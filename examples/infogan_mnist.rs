@@ -24,7 +24,7 @@ struct Arguments {
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         // The pictures with their labels, the configuration and the device, from the flags.
-        let session: Session<ClassGanConfig> =
+        let mut session: Session<ClassGanConfig> =
             Session::open_at(&arguments.train, "infogan_mnist", "infogan")?;
         // Both players with fresh weights, their optimisers, and the rules they play by.
         let mut game = session

@@ -103,13 +103,23 @@ impl<M: Model> Session<M> {
         &self.backend.device
     }
 
+    /// The real pictures.
+    pub fn data(&self) -> &Arc<dyn Pictures> {
+        &self.data
+    }
+
+    /// Where to say something.
+    pub fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
     /// Plays the whole run in its folder, from where it stopped if it did; with `--dry-run`, only
     /// one round.
     ///
     /// # Errors
     ///
     /// The data, the disk, another configuration than the run began with, or divergence.
-    pub fn play(mut self, game: &mut M::Game) -> Result<(), Failure> {
+    pub fn play(&mut self, game: &mut M::Game) -> Result<(), Failure> {
         let image = self.config.model.image();
         let size = image.size;
         let counts = game.parameter_counts();

@@ -5,7 +5,7 @@ use gan_core::game::{Clock, Game, SampleRequest};
 use gan_core::nn::ImageShape;
 use gan_core::sample::{LatentPath, walk};
 use gan_core::train::{Checkpoints, RunDir};
-use gan_models::{ClassGanConfig, ImageGanConfig, Model, Rows};
+use gan_models::{ClassGanConfig, ImageGanConfig, Model, Rows, SemiSupervisedConfig};
 use serde_json::Value;
 
 use crate::Failure;
@@ -73,9 +73,11 @@ impl Trained {
         let config = run.read_config()?;
         // Only a model that knows classes has a condition.
         let knows_classes = config["model"].get("condition").is_some();
-        match knows_classes {
-            true => Self::load::<ClassGanConfig>(arguments, &run, &config),
-            false => Self::load::<ImageGanConfig>(arguments, &run, &config),
+        let is_semi_supervised = config["model"].get("labelled_per_class").is_some();
+        match (knows_classes, is_semi_supervised) {
+            (true, _) => Self::load::<ClassGanConfig>(arguments, &run, &config),
+            (_, true) => Self::load::<SemiSupervisedConfig>(arguments, &run, &config),
+            _ => Self::load::<ImageGanConfig>(arguments, &run, &config),
         }
     }
 

@@ -10,6 +10,7 @@ mod image_gan;
 mod infogan;
 mod model;
 mod preset;
+mod semi_supervised;
 mod vanilla;
 
 pub use class_gan::{
@@ -20,3 +21,4 @@ pub use dcgan::dcgan_with_base;
 pub use image_gan::{ImageGan, ImageGanConfig};
 pub use model::{Model, Rows};
 pub use preset::{CLASS_PRESETS, PRESETS, class_preset, preset};
+pub use semi_supervised::{ImageSemiSupervised, SemiSupervisedConfig};

@@ -209,3 +209,56 @@ fn big(image: ImageShape, classes: usize, shape: Shape) -> ClassGanConfig {
         ..sngan(image, classes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::prelude::*;
+    use gan_core::nn::parameter_count;
+    use gan_core::rng::Stream;
+
+    use super::*;
+
+    /// Trainable values of generator and critic. Initial values cost minutes at full size and do not
+    /// matter here.
+    fn counts(mut config: ClassGanConfig) -> [usize; 2] {
+        let (ClassGeneratorConfig::Resnet(generator), ClassCriticConfig::Resnet(critic)) =
+            (&mut config.generator, &mut config.critic)
+        else {
+            panic!("residual networks")
+        };
+        generator.initializer = Initializer::Zeros;
+        generator.spectral_norm = None;
+        critic.initializer = Initializer::Zeros;
+        critic.spectral_norm = None;
+        let (latent, width) = (config.gan.latent.size(), config.condition.width());
+        config.generator.validate(latent, width).unwrap();
+        config.critic.validate(width).unwrap();
+        let (stream, device) = (&mut Stream::new(1, "w", 0), Device::flex().autodiff());
+        [
+            parameter_count(&config.generator.init(latent, width, stream, &device)),
+            parameter_count(&config.critic.init(width, stream, &device)),
+        ]
+    }
+
+    /// Table 1 of the paper has 158.3 million in all; the numbers are what the authors' PyTorch code
+    /// prints when it starts.
+    #[test]
+    fn biggan_128_has_the_parameters_of_the_paper() {
+        assert_eq!(counts(biggan_128(1000)), [70_433_988, 87_982_370]);
+    }
+
+    /// Table 3 of the paper, with ten classes.
+    #[test]
+    fn sngan_has_the_parameters_of_its_table() {
+        let conv = |from: usize, to: usize, kernel: usize| from * to * kernel * kernel + to;
+        let (g, d) = (256, 128);
+        let norm = 2 * 10 * g;
+        let block = 2 * norm + 2 * conv(g, g, 3) + conv(g, g, 1);
+        let generator = 128 * g * 16 + g * 16 + 3 * block + 2 * g + conv(g, 3, 3);
+        let first = conv(3, d, 3) + conv(d, d, 3) + conv(3, d, 1);
+        let halving = 2 * conv(d, d, 3) + conv(d, d, 1);
+        let critic = first + halving + 2 * 2 * conv(d, d, 3) + d + 1 + 10 * d;
+        let config = sngan(ImageShape::new(3, 32), 10);
+        assert_eq!(counts(config), [generator, critic]);
+    }
+}
