@@ -1,4 +1,3 @@
-use gan_core::loss::AdversarialLoss;
 use gan_core::nn::{ImageShape, LabelHead};
 
 use crate::cgan::{cgan_conv, class_critic};
@@ -24,7 +23,6 @@ fn with_head(name: &str, head: LabelHead, image: ImageShape, classes: usize) -> 
     let base = crate::default::default(image);
     let mut config = cgan_conv(image, classes);
     config.preset = name.into();
-    config.gan.loss = AdversarialLoss::NonSaturating;
     config.critic = class_critic(base.critic, ClassInput::Plain, head);
     config
 }

@@ -1,4 +1,3 @@
-use gan_core::loss::AdversarialLoss;
 use gan_core::nn::{ImageCriticConfig, ImageGeneratorConfig, ImageShape, Initializer, LabelHead};
 use gan_core::optim::OptimizerConfig;
 use gan_core::sample::{Condition, LatentPrior};
@@ -49,14 +48,12 @@ pub(crate) fn cgan(image: ImageShape, classes: usize) -> ClassGanConfig {
 /// channel of what the critic sees.
 pub(crate) fn cgan_conv(image: ImageShape, classes: usize) -> ClassGanConfig {
     let base = crate::default::default(image);
-    let mut gan = base.gan;
-    gan.loss = AdversarialLoss::NonSaturating;
     ClassGanConfig {
         preset: "cgan-conv".into(),
         condition: Condition::Classes { count: classes },
         generator: class_generator(base.generator, classes),
         critic: class_critic(base.critic, ClassInput::Plane, LabelHead::None),
-        gan,
+        gan: base.gan,
         batch_size: base.batch_size,
         total_kimg: base.total_kimg,
     }
