@@ -110,7 +110,8 @@ mod tests {
         for k in 0..length {
             let sum: f64 = bands.iter().map(|band| band[k]).sum();
             let wanted = if k == length / 2 { 1.0 } else { 0.0 };
-            assert!((sum - wanted).abs() < 1e-12, "{k}: {sum}");
+            // What the twelve digits of the wavelet allow.
+            assert!((sum - wanted).abs() < 1e-11, "{k}: {sum}");
         }
     }
 

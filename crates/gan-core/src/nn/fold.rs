@@ -28,9 +28,13 @@ fn fold<const D: usize>(
     weight.map(|weight| match &norm {
         Some(norm) => {
             let tracked = weight.is_require_grad();
-            let weight = weight.detach();
-            let sigma = norm.sigma(weight.clone(), out_axis);
-            (weight / sigma.reshape([1; D])).set_require_grad(tracked)
+            let sigma = norm.sigma(weight.clone(), out_axis).reshape([1; D]);
+            let folded = weight / sigma;
+            if tracked {
+                Tensor::from_inner(folded.inner()).require_grad()
+            } else {
+                folded
+            }
         }
         None => weight,
     })
