@@ -75,7 +75,7 @@ fn semi_supervised(image: ImageShape, classes: usize) -> SemiSupervisedConfig {
             }),
             ..plain_game(
                 LatentPrior::Normal { size: 64 },
-                OptimizerConfig::adam(1e-3, 0.5, 0.99),
+                OptimizerConfig::adam(5e-4, 0.5, 0.99),
             )
         },
         batch_size: 50,
