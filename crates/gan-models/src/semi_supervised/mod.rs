@@ -53,6 +53,7 @@ fn semi_supervised(image: ImageShape, classes: usize) -> SemiSupervisedConfig {
     if let ImageCriticConfig::Conv(config) = &mut network {
         config.minibatch_stddev = None;
         config.hidden = Some(128);
+        config.extra_convs = vec![1; config.widths.len()];
     }
     SemiSupervisedConfig {
         preset: "semi-supervised".into(),
@@ -66,7 +67,7 @@ fn semi_supervised(image: ImageShape, classes: usize) -> SemiSupervisedConfig {
         },
         gan: GanConfig {
             instance_noise: Some(InstanceNoise {
-                std: 0.3,
+                std: 0.5,
                 until_kimg: 1e6,
             }),
             ema: Some(EmaConfig {
@@ -75,7 +76,7 @@ fn semi_supervised(image: ImageShape, classes: usize) -> SemiSupervisedConfig {
             }),
             ..plain_game(
                 LatentPrior::Normal { size: 64 },
-                OptimizerConfig::adam(5e-4, 0.5, 0.99),
+                OptimizerConfig::adam(1e-3, 0.5, 0.99),
             )
         },
         batch_size: 50,
