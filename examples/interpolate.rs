@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gan::cli::{self, RunArgs};
-use gan::run::{Trained, writable};
-use gan_core::sample::{LatentPath, walk};
+use gan::cli::{self, RunArgs, Seeds};
+use gan::run::writable;
+use gan::trained::Trained;
+use gan_core::sample::LatentPath;
 use gan_data::PixelRange;
 use gan_data::io::{grid, write_gif};
 
@@ -37,6 +38,9 @@ struct Arguments {
     /// Other seeds, other places
     #[arg(long, value_name = "N", default_value = "0", value_parser = cli::seed, allow_negative_numbers = true)]
     seed: u64,
+    /// Walk from class to class, as in 0-9, and stay at one latent; --keys is then their number
+    #[arg(long, value_name = "LIST", value_parser = Seeds::parse, allow_hyphen_values = true)]
+    classes: Option<Seeds>,
     /// Walk in straight lines instead of along great circles
     #[arg(long)]
     linear: bool,
@@ -50,16 +54,33 @@ fn main() -> ExitCode {
         } else {
             LatentPath::Spherical
         };
-        let frames = cli::frames(arguments.keys, arguments.steps)?;
+        let named = arguments
+            .classes
+            .as_ref()
+            .map(|Seeds(list)| list.as_slice());
+        let count = named.map_or(arguments.keys, <[u64]>::len);
+        let frames = cli::frames(count, arguments.steps)?;
+        let places = trained.classes(None, (SIDE * SIDE) as usize)?;
+        let across = named.map(|_| trained.classes(named, count)).transpose()?;
 
-        // One closed walk per place in the grid, each past latents of its own.
-        let keys = arguments.keys as u64;
+        // One closed walk per place in the grid: past latents of its own within one class, or past
+        // the classes at a latent of its own.
         let walks: Vec<_> = (0..SIDE * SIDE)
             .map(|place| {
-                let first = arguments.seed.wrapping_add(place * keys);
-                let seeds: Vec<u64> = (0..keys).map(|key| first.wrapping_add(key)).collect();
-                let waypoints = trained.prior().by_seed(&seeds, None, trained.device());
-                walk(waypoints, arguments.steps, path, true)
+                let first = arguments.seed.wrapping_add(place * count as u64);
+                let keys = (0..count as u64).map(|key| first.wrapping_add(key));
+                let stay = arguments.seed.wrapping_add(place);
+                let (seeds, classes) = match &across {
+                    Some(classes) => (vec![stay; count], classes.clone()),
+                    None => {
+                        let class = places.get(place as usize);
+                        (
+                            keys.collect(),
+                            class.map_or(vec![], |class| vec![*class; count]),
+                        )
+                    }
+                };
+                trained.walk(&seeds, &classes, arguments.steps, path)
             })
             .collect();
         let pictures = (0..frames)
@@ -68,7 +89,7 @@ fn main() -> ExitCode {
                     .iter()
                     .map(|walk| walk.clone().narrow(0, frame, 1))
                     .collect();
-                let images = trained.draw(burn::Tensor::cat(latents, 0));
+                let images = trained.draw_rows(burn::Tensor::cat(latents, 0));
                 grid(&images, PixelRange::Signed, SIDE as usize)
             })
             .collect::<Result<Vec<_>, _>>()?;

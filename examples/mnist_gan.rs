@@ -24,7 +24,7 @@ struct Arguments {
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
         // The pictures, the configuration and the device, from the flags.
-        let session = Session::open(&arguments.train, "mnist_gan")?;
+        let mut session = Session::open(&arguments.train, "mnist_gan")?;
         // Both players with fresh weights, their optimisers, and the rules they play by.
         let mut game = session
             .config()

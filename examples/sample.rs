@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example sample -- --run runs/00000-mnist-default --num 10000 --out pictures
 //! cargo run --release --example sample -- --run runs/00000-mnist-default --seeds 0-63 --grid grid.png
+//! cargo run --release --example sample -- --run runs/00000-mnist-cgan-conv --classes 0-9 --num 10 --grid grid.png
 //! ```
 
 use std::path::PathBuf;
@@ -12,7 +13,8 @@ use clap::Parser;
 use gan::Failure;
 use gan::cli::{self, RunArgs, Seeds};
 use gan::npy::NpyWriter;
-use gan::run::{Trained, writable};
+use gan::run::writable;
+use gan::trained::Trained;
 use gan_data::PixelRange;
 use gan_data::io::{grid_of_pictures, pictures_from, write_picture, write_pictures};
 
@@ -27,12 +29,15 @@ const GRID: usize = 4096;
 struct Arguments {
     #[command(flatten)]
     run: RunArgs,
-    /// Number of pictures; the same as --seeds 0-(N-1) [default: 64]
+    /// Number of pictures, of each class if there are classes; the same as --seeds 0-(N-1) [default: 64]
     #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true, conflicts_with = "seeds")]
     num: Option<usize>,
     /// One picture per seed, as in 0-63 or 3,7,100-120
     #[arg(long, value_name = "LIST", value_parser = Seeds::parse, allow_hyphen_values = true)]
     seeds: Option<Seeds>,
+    /// Classes to draw, as in 0-9: a row of the grid for each, the same seeds in all of them
+    #[arg(long, value_name = "LIST", value_parser = Seeds::parse, allow_hyphen_values = true)]
+    classes: Option<Seeds>,
     /// Keep latents within this distance of the mean: better pictures, less variety
     #[arg(long, value_name = "LIMIT", value_parser = cli::positive, allow_negative_numbers = true)]
     truncation: Option<f64>,
@@ -45,6 +50,28 @@ struct Arguments {
     /// A NumPy file, uint8, [N, H, W] or [N, H, W, C]
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Every seed for every class of `--classes`, class by class; without the flag, the seeds with
+    /// the classes in turn, or no classes if the model knows none.
+    fn with_classes(
+        &self,
+        seeds: Vec<u64>,
+        trained: &Trained,
+    ) -> Result<(Vec<u64>, Vec<usize>), Failure> {
+        let named = self
+            .classes
+            .as_ref()
+            .map(|Seeds(classes)| classes.as_slice());
+        let classes = trained.classes(named, seeds.len())?;
+        if named.is_none() {
+            return Ok((seeds, classes));
+        }
+        let (rows, columns) = (classes.len(), seeds.len());
+        let of_each = classes.into_iter().flat_map(|class| vec![class; columns]);
+        Ok((seeds.repeat(rows), of_each.collect()))
+    }
 }
 
 fn main() -> ExitCode {
@@ -60,6 +87,11 @@ fn main() -> ExitCode {
             Some(Seeds(seeds)) => seeds.clone(),
             None => (0..arguments.num.unwrap_or(64) as u64).collect(),
         };
+        let columns = match &arguments.classes {
+            Some(_) => seeds.len(),
+            None => seeds.len().isqrt(),
+        };
+        let (seeds, classes) = arguments.with_classes(seeds, &trained)?;
         if arguments.grid.is_some() && seeds.len() > GRID {
             let message = format!(
                 "--grid: {} pictures are too many; ask for {GRID} or fewer",
@@ -67,7 +99,7 @@ fn main() -> ExitCode {
             );
             return Err(Failure::usage(message));
         }
-        let shape = trained.config.model.image();
+        let shape = trained.image();
         let mut npy = match &arguments.npy {
             Some(path) => {
                 let shape = [shape.size, shape.size, shape.channels];
@@ -82,10 +114,8 @@ fn main() -> ExitCode {
 
         let mut in_grid = Vec::new();
         for (index, chunk) in seeds.chunks(CHUNK).enumerate() {
-            let latents = trained
-                .prior()
-                .by_seed(chunk, arguments.truncation, trained.device());
-            let images = trained.draw(latents);
+            let classes = classes.chunks(CHUNK).nth(index).unwrap_or(&[]);
+            let images = trained.draw(chunk, classes, arguments.truncation);
             if let Some(folder) = &arguments.out {
                 write_pictures(folder, &images, PixelRange::Signed, index * CHUNK)?;
             }
@@ -102,7 +132,6 @@ fn main() -> ExitCode {
             npy.finish()?;
         }
         if let Some(path) = &arguments.grid {
-            let columns = in_grid.len().isqrt();
             write_picture(
                 writable(path, "--grid", "png")?,
                 &grid_of_pictures(&in_grid, columns)?,

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod cli;
 mod failure;
+pub mod labelled;
 pub mod npy;
 mod pictures;
 mod plot;
@@ -13,6 +14,7 @@ mod progress;
 pub mod resolve;
 pub mod run;
 mod set;
+pub mod trained;
 
 pub use failure::Failure;
 pub use plot::draw_losses;

@@ -8,7 +8,7 @@ use gan_core::error::ConfigError;
 use gan_core::nn::ImageShape;
 use gan_core::train::{GuardConfig, RunDir, RunDirError, TrainConfig, TrainError};
 use gan_data::source::Pictures;
-use gan_models::{ImageGanConfig, PRESETS, preset};
+use gan_models::{ImageGanConfig, Model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,13 +21,13 @@ use crate::set::{self, Change};
 /// Everything that decides the result of a run: `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunConfig {
+pub struct RunConfig<M = ImageGanConfig> {
     /// Seed of everything random.
     pub seed: u64,
     /// The real pictures.
     pub data: DataConfig,
     /// Both players, the rules, the batch size and the length.
-    pub model: ImageGanConfig,
+    pub model: M,
     /// What the run leaves behind, and when.
     pub train: CadenceConfig,
 }
@@ -61,11 +61,11 @@ impl Default for CadenceConfig {
     }
 }
 
-impl RunConfig {
+impl<M: Model> RunConfig<M> {
     /// What the trainer is told.
     pub fn train_config(&self) -> TrainConfig {
         TrainConfig {
-            total_kimg: self.model.total_kimg,
+            total_kimg: self.model.total_kimg(),
             log_kimg: self.train.log_kimg,
             sample_kimg: self.train.sample_kimg,
             checkpoint_kimg: self.train.checkpoint_kimg,
@@ -91,31 +91,35 @@ pub struct DataConfig {
 }
 
 /// What the flags ask for, with everything filled in.
-pub struct Resolved {
+pub struct Resolved<M> {
     /// The configuration.
-    pub config: RunConfig,
+    pub config: RunConfig<M>,
     /// The real pictures.
     pub data: Arc<dyn Pictures>,
     /// The run to go on with.
     pub run: Option<RunDir>,
 }
 
-/// Fills in what the flags leave open, in the order preset, `--config`, other flags, `--set`; with
+/// Fills in what the flags leave open; `begin_at` is the preset if none is named. In the order preset, `--config`, other flags, `--set`; with
 /// `--resume`, the configuration of the run takes the place of the preset.
 ///
 /// # Errors
 ///
 /// A flag, a file or a value that is not allowed, by name.
-pub fn resolve(arguments: &TrainArgs, screen: &Screen) -> Result<Resolved, Failure> {
+pub fn resolve<M: Model>(
+    arguments: &TrainArgs,
+    begin_at: &str,
+    screen: &Screen,
+) -> Result<Resolved<M>, Failure> {
     // Before the pictures are looked for, which may take a download.
     if let Some(name) = arguments
         .preset
         .as_deref()
-        .filter(|name| !PRESETS.contains(name))
+        .filter(|name| !M::PRESETS.contains(name))
     {
         let message = format!(
             "--preset: there is no preset `{name}`; use one of {}",
-            PRESETS.join(", ")
+            M::PRESETS.join(", ")
         );
         return Err(Failure::usage(message));
     }
@@ -139,10 +143,11 @@ pub fn resolve(arguments: &TrainArgs, screen: &Screen) -> Result<Resolved, Failu
         (Some(old), None) => old.clone(),
         _ => {
             let wanted = data_config(&natural, patch.as_ref(), &changes, arguments)?;
-            from_preset(arguments, patch.as_ref(), wanted)?
+            let classes = data.class_names().map_or(0, |names| names.len());
+            from_preset::<M>(arguments, begin_at, patch.as_ref(), wanted, classes)?
         }
     };
-    let mut config = overlay(begin, patch.as_ref(), &changes, arguments)?;
+    let mut config: RunConfig<M> = overlay(begin, patch.as_ref(), &changes, arguments)?;
     if config.data.source != natural.source && arguments.data.is_some() {
         config.data.source.clone_from(&natural.source);
     }
@@ -151,7 +156,21 @@ pub fn resolve(arguments: &TrainArgs, screen: &Screen) -> Result<Resolved, Failu
         check_resumable(run, &config)?;
     }
     let data = as_configured(data, &natural, &config.data)?;
+    check_labels(&config.model, data.as_ref())?;
     Ok(Resolved { config, data, run })
+}
+
+/// The pictures must have the labels that the model wants.
+fn check_labels<M: Model>(model: &M, data: &dyn Pictures) -> Result<(), Failure> {
+    let (wanted, there) = (model.num_labels(), data.class_names());
+    let there = there.map_or(0, |names| names.len());
+    if wanted == 0 || wanted == there {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "--data: the pictures have {there} classes and the model {wanted}; give pictures in one \
+         folder per class, or set model.condition.count"
+    )))
 }
 
 /// The folder of `--resume`: the one that is named, or the newest in `root`.
@@ -233,16 +252,18 @@ fn data_config(
 }
 
 /// The configuration of a preset for these pictures.
-fn from_preset(
+fn from_preset<M: Model>(
     arguments: &TrainArgs,
+    begin_at: &str,
     patch: Option<&Value>,
     data: DataConfig,
+    classes: usize,
 ) -> Result<Value, Failure> {
     let in_file = patch.and_then(|patch| patch.get("model")?.get("preset")?.as_str());
-    let name = arguments.preset.as_deref().or(in_file).unwrap_or("default");
+    let name = arguments.preset.as_deref().or(in_file).unwrap_or(begin_at);
     let image = image(&data).map_err(|error| Failure::usage(format!("--set {error}")))?;
-    let model =
-        preset(name, image).map_err(|error| Failure::usage(format!("--preset: {error}")))?;
+    let model = M::preset(name, image, classes)
+        .map_err(|error| Failure::usage(format!("--preset: {error}")))?;
     let config = RunConfig {
         seed: 0,
         data,
@@ -266,14 +287,14 @@ fn image(data: &DataConfig) -> Result<ImageShape, ConfigError> {
 
 /// `config` with the file and the flags on top of it. Each is checked on its own, so that the
 /// message names the one that is wrong.
-fn overlay(
+fn overlay<M: Model>(
     mut config: Value,
     patch: Option<&Value>,
     changes: &[Change],
     arguments: &TrainArgs,
-) -> Result<RunConfig, Failure> {
+) -> Result<RunConfig<M>, Failure> {
     let mut flag = "config.json of the run".to_owned();
-    let mut read: RunConfig = set::read(&config, &flag)?;
+    let mut read: RunConfig<M> = set::read(&config, &flag)?;
     // As this version writes it, so that settings that were left out are there to be set.
     config = serde_json::to_value(&read)?;
     if let (Some(patch), Some(path)) = (patch, &arguments.config) {
@@ -289,7 +310,7 @@ fn overlay(
 }
 
 /// Everything that can be known to be wrong before anything is made.
-fn validate(config: &RunConfig) -> Result<(), ConfigError> {
+fn validate<M: Model>(config: &RunConfig<M>) -> Result<(), ConfigError> {
     let image = image(&config.data)?;
     let flip = config.data.flip_probability;
     if !(0.0..=1.0).contains(&flip) {
@@ -352,7 +373,7 @@ fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Fail
 
 /// Refuses to go on with another configuration; only the length may grow, and the pictures may have
 /// moved (their checksum is compared later).
-fn check_resumable(run: &RunDir, config: &RunConfig) -> Result<(), Failure> {
+fn check_resumable<M: Model>(run: &RunDir, config: &RunConfig<M>) -> Result<(), Failure> {
     // Flags are what can have changed it, so this is their failure.
     match run.check_config(
         &serde_json::to_value(config)?,
@@ -363,8 +384,8 @@ fn check_resumable(run: &RunDir, config: &RunConfig) -> Result<(), Failure> {
         }
         other => other?,
     }
-    let old: RunConfig = set::read(&run.read_config()?, &run.config().display().to_string())?;
-    let (old, new) = (old.model.total_kimg, config.model.total_kimg);
+    let old: RunConfig<M> = set::read(&run.read_config()?, &run.config().display().to_string())?;
+    let (old, new) = (old.model.total_kimg(), config.model.total_kimg());
     if new < old {
         return Err(Failure::usage(format!(
             "--kimg: {new} is less than the {old} of {}; give the same or more",

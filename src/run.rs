@@ -1,5 +1,5 @@
 //! A training session: everything around the rounds of a game, put together from `gan-core`'s trainer
-//! and `gan-data`'s loader; and trained runs, to draw from.
+//! and `gan-data`'s loader.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,37 +7,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn::prelude::*;
-use gan_core::game::{Clock, Game, SampleRequest};
-use gan_core::nn::ImageGeneratorConfig;
-use gan_core::sample::LatentPrior;
+use gan_core::game::{Clock, Game};
 use gan_core::train::{
-    BoxError, Checkpoints, DataInfo, End, Log, LossPlot, Outcome, RunDir, RunInfo, Samples,
-    ShowProgress, Trainer,
+    BoxError, DataInfo, End, Log, LossPlot, Outcome, RunDir, RunInfo, Samples, ShowProgress,
+    Trainer,
 };
 use gan_data::io::write_grid;
 use gan_data::source::Pictures;
 use gan_data::transform::{Crop, TransformConfig};
-use gan_data::{Loader, LoaderConfig, PixelRange, Summary, write_reals};
-use gan_models::ImageGan;
+use gan_data::{Batch, Loader, LoaderConfig, PixelRange, Summary, write_reals};
+use gan_models::{ImageGanConfig, Model};
 
 use crate::Failure;
 use crate::backend::Backend;
-use crate::cli::{RunArgs, TrainArgs};
+use crate::cli::TrainArgs;
 use crate::draw_losses;
 use crate::progress::{Screen, duration};
 use crate::resolve::{Resolved, RunConfig, resolve};
-use crate::set;
 
-/// Samples on a picture of the run.
-const SAMPLES: usize = 64;
+/// Real pictures on a picture of the run.
+const REALS: usize = 64;
+/// Samples side by side on a picture of the run.
+const COLUMNS: usize = 8;
 /// Pictures decoded for the report on the data.
 const LOOKED_AT: usize = 64;
 
-/// A training session: configuration, device, pictures and screen, from the flags.
-pub struct Session {
+/// A training session: configuration, device, pictures and screen, from the flags. `M` says which
+/// presets there are and what is played.
+pub struct Session<M: Model = ImageGanConfig> {
     arguments: TrainArgs,
     program: &'static str,
-    config: RunConfig,
+    config: RunConfig<M>,
     backend: Backend,
     data: Arc<dyn Pictures>,
     info: DataInfo,
@@ -46,20 +46,34 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session of a model without labels that begins at the preset `default`, if no other is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_at`](Session::open_at).
+    pub fn open(arguments: &TrainArgs, program: &'static str) -> Result<Self, Failure> {
+        Self::open_at(arguments, program, "default")
+    }
+}
+
+impl<M: Model> Session<M> {
     /// Finds the pictures, fills in the configuration, opens the device, and tells a person about
-    /// them. Nothing is written.
+    /// them. `begin_at` is the preset if none is named. Nothing is written.
     ///
     /// # Errors
     ///
     /// A flag, a file or a value that is not allowed, by name.
-    pub fn open(arguments: &TrainArgs, program: &'static str) -> Result<Self, Failure> {
+    pub fn open_at(
+        arguments: &TrainArgs,
+        program: &'static str,
+        begin_at: &str,
+    ) -> Result<Self, Failure> {
         let screen = Screen::new(arguments.quiet);
         let backend = Backend::open(arguments.backend.as_deref())?;
-        let Resolved { config, data, run } = resolve(arguments, &screen)?;
+        let Resolved { config, data, run } = resolve::<M>(arguments, begin_at, &screen)?;
         let summary = Summary::of(data.as_ref(), LOOKED_AT)?;
         screen.say(format!("data     {summary}"));
-        let convolutional = matches!(config.model.generator, ImageGeneratorConfig::Conv(_));
-        if let Some(warning) = backend.warning(convolutional) {
+        if let Some(warning) = backend.warning(config.model.is_convolutional()) {
             screen.note(warning);
         }
         let info = DataInfo {
@@ -80,7 +94,7 @@ impl Session {
     }
 
     /// The configuration.
-    pub fn config(&self) -> &RunConfig {
+    pub fn config(&self) -> &RunConfig<M> {
         &self.config
     }
 
@@ -89,24 +103,34 @@ impl Session {
         &self.backend.device
     }
 
+    /// The real pictures.
+    pub fn data(&self) -> &Arc<dyn Pictures> {
+        &self.data
+    }
+
+    /// Where to say something.
+    pub fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
     /// Plays the whole run in its folder, from where it stopped if it did; with `--dry-run`, only
     /// one round.
     ///
     /// # Errors
     ///
     /// The data, the disk, another configuration than the run began with, or divergence.
-    pub fn play<G: Game<Batch = Tensor<4>>>(mut self, game: &mut G) -> Result<(), Failure> {
+    pub fn play(&mut self, game: &mut M::Game) -> Result<(), Failure> {
         let image = self.config.model.image();
         let size = image.size;
         let counts = game.parameter_counts();
         let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
         self.screen.say(format!(
             "model    {}: {size} x {size} pixels, {}, {} parameters, batch {}, {} kimg, seed {}, on {}",
-            self.config.model.preset,
+            self.config.model.name(),
             if image.channels == 1 { "1 channel".into() } else { format!("{} channels", image.channels) },
             counts.collect::<Vec<_>>().join(", "),
-            self.config.model.batch_size,
-            self.config.model.total_kimg,
+            self.config.model.batch_size(),
+            self.config.model.total_kimg(),
             self.config.seed,
             self.backend.describe()
         ));
@@ -133,7 +157,7 @@ impl Session {
             if loader.position() != clock.round {
                 loader.seek(clock.round);
             }
-            loader.next().map(|batch| batch.map(|batch| batch.images))
+            loader.next().map(|batch| batch.map(game_batch::<M>))
         })?;
         self.tell_what_next(&run, &outcome, begin.elapsed());
         Ok(())
@@ -145,7 +169,7 @@ impl Session {
             .with_size(Some([data.size, data.size]))
             .with_crop(Crop::Centre)
             .with_flip_probability(data.flip_probability);
-        let config = LoaderConfig::new(self.config.model.batch_size)
+        let config = LoaderConfig::new(self.config.model.batch_size())
             .with_seed(self.config.seed)
             .with_transform(transform);
         Loader::new(self.data.clone(), config, self.device()).map_err(|error| {
@@ -168,29 +192,25 @@ impl Session {
             run.check_data(&self.info)?;
             return Ok(run.clone());
         }
-        let name = format!("{}-{}", self.info.name, self.config.model.preset);
+        let name = format!("{}-{}", self.info.name, self.config.model.name());
         let run = RunDir::create(&self.arguments.out, &name)
             .map_err(|error| Failure::new(format!("--out {error}")))?;
         let size = self.config.data.size;
-        write_reals(run.reals(), self.data.as_ref(), SAMPLES, Some([size; 2]))?;
+        write_reals(run.reals(), self.data.as_ref(), REALS, Some([size; 2]))?;
         let device = self.backend.describe();
         let info = RunInfo::new(self.program, device, self.config.seed, self.info.clone());
         run.write_info(&info)?;
         Ok(run)
     }
 
-    fn trainer<G: Game<Batch = Tensor<4>>>(&mut self, run: RunDir) -> Result<Trainer<G>, Failure> {
+    fn trainer(&mut self, run: RunDir) -> Result<Trainer<M::Game>, Failure> {
         let train = self.config.train_config();
         let device = self.backend.device.clone();
         let mut stream = Samples::stream(self.config.seed);
-        let latents = self
-            .config
-            .model
-            .gan
-            .latent
-            .draw(SAMPLES, &mut stream, &device);
-        let samples = Samples::new(train.sample_every(), latents, |path, pictures| {
-            write_grid(path, &pictures, PixelRange::Signed, 8)
+        let model = &self.config.model;
+        let rows = model.fixed_rows(COLUMNS, &mut stream, &device).joined();
+        let samples = Samples::new(train.sample_every(), rows, |path, pictures| {
+            write_grid(path, &pictures, PixelRange::Signed, COLUMNS)
                 .map_err(|error| without_path(path, &error))
         });
         let sink = self.screen.sink();
@@ -207,15 +227,11 @@ impl Session {
     }
 
     /// Configuration, memory and one round.
-    fn dry_run<G: Game<Batch = Tensor<4>>>(
-        &self,
-        game: &mut G,
-        loader: &Loader,
-    ) -> Result<(), Failure> {
+    fn dry_run(&self, game: &mut M::Game, loader: &Loader) -> Result<(), Failure> {
         self.screen.say(serde_json::to_string_pretty(&self.config)?);
         let clock = Clock::new(self.config.seed);
         let begin = Instant::now();
-        let report = game.round(loader.batch(0)?.images, &clock);
+        let report = game.round(game_batch::<M>(loader.batch(0)?), &clock);
         let values: Vec<String> = report
             .read()
             .iter()
@@ -253,7 +269,7 @@ impl Session {
             _ => "stopped",
         };
         let again = match outcome.end {
-            End::Finished => format!(" --kimg {}", 2.0 * self.config.model.total_kimg),
+            End::Finished => format!(" --kimg {}", 2.0 * self.config.model.total_kimg()),
             _ => String::new(),
         };
         let cargo = "cargo run --release --example";
@@ -270,10 +286,19 @@ impl Session {
         self.screen.say(format!(
             "go on    {cargo} {program} -- --resume {path}{again}"
         ));
+        let what = match self.config.model.num_classes() {
+            0 => "--num 64".to_owned(),
+            count => format!("--classes 0-{} --num 10", count - 1),
+        };
         self.screen.say(format!(
-            "sample   {cargo} sample -- --run {path} --num 64 --grid samples.png"
+            "sample   {cargo} sample -- --run {path} {what} --grid samples.png"
         ));
     }
+}
+
+/// A batch of the loader as the game of `M` wants it.
+fn game_batch<M: Model>(batch: Batch) -> <M::Game as Game>::Batch {
+    M::batch(batch.images, batch.labels)
 }
 
 /// A flag that the first Ctrl-C sets; the second one ends the program on the spot.
@@ -325,80 +350,6 @@ fn peak_memory() -> Option<usize> {
             .ok()?
             * 1024,
     )
-}
-
-/// A run to draw from.
-pub struct Trained {
-    /// Its configuration.
-    pub config: RunConfig,
-    /// Where it stands.
-    pub clock: Clock,
-    /// Where to say something.
-    pub screen: Screen,
-    game: ImageGan,
-    backend: Backend,
-    averaged: bool,
-}
-
-impl Trained {
-    /// Loads the newest good checkpoint of a run.
-    ///
-    /// # Errors
-    ///
-    /// If the folder is no run, or none of its checkpoints is good.
-    pub fn open(arguments: &RunArgs) -> Result<Self, Failure> {
-        let screen = Screen::new(arguments.quiet);
-        let backend = Backend::open(arguments.backend.as_deref())?;
-        let run =
-            RunDir::open(&arguments.run).map_err(|error| Failure::new(format!("--run {error}")))?;
-        let config: RunConfig =
-            set::read(&run.read_config()?, &run.config().display().to_string())?;
-        let mut game = config.model.init(config.seed, &backend.device)?;
-        let found = Checkpoints::new(&run, config.train.keep_checkpoints).latest_good()?;
-        let folder = run.checkpoints();
-        let Some(saved) = found.good else {
-            let reasons = found.damaged.iter().map(|damage| format!("; {damage}"));
-            let reasons: String = reasons.collect();
-            return Err(Failure::new(format!(
-                "{}: there is no checkpoint that can be used{reasons}; train the run further",
-                folder.display()
-            )));
-        };
-        for damage in &found.damaged {
-            screen.note(format!(
-                "cannot use the checkpoint {damage}; using the one before"
-            ));
-        }
-        game.restore(&saved.state)
-            .map_err(|error| Failure::new(format!("{}: {error}", saved.path.display())))?;
-        Ok(Self {
-            config,
-            clock: saved.clock,
-            screen,
-            game,
-            backend,
-            averaged: !arguments.raw,
-        })
-    }
-
-    /// Where latents come from.
-    pub fn prior(&self) -> LatentPrior {
-        self.config.model.gan.latent
-    }
-
-    /// The device, without autodiff.
-    pub fn device(&self) -> &Device {
-        &self.backend.device
-    }
-
-    /// Draws pictures `[count, channels, height, width]` in `[-1, 1]` for latents
-    /// `[count, latent_size]`.
-    pub fn draw(&self, latents: Tensor<2>) -> Tensor<4> {
-        self.game.sample(&SampleRequest {
-            latents,
-            averaged: self.averaged,
-        })
-    }
 }
 
 /// A path with its folder made, so that a file can be written there.

@@ -7,7 +7,11 @@ use gan_core::nn::{
     ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape,
 };
 use gan_core::rng::Stream;
+use gan_core::sample::LatentPrior;
 use serde::{Deserialize, Serialize};
+
+use crate::model::Model;
+use crate::preset::{check_batch, check_total_kimg};
 
 /// The game that an [`ImageGanConfig`] makes.
 pub type ImageGan = Gan<ImageGenerator, ImageCritic, 4>;
@@ -56,11 +60,7 @@ impl ImageGanConfig {
                            every picture's gradient would depend on the others";
             return Err(ConfigError::new("critic.norm", "batch", allowed));
         }
-        if !(self.total_kimg > 0.0 && self.total_kimg.is_finite()) {
-            let allowed = "a finite number above 0";
-            return Err(ConfigError::new("total_kimg", self.total_kimg, allowed));
-        }
-        Ok(())
+        check_total_kimg(self.total_kimg)
     }
 
     fn validate_shapes(&self) -> Result<(), ConfigError> {
@@ -80,19 +80,8 @@ impl ImageGanConfig {
     }
 
     fn validate_batch(&self) -> Result<(), ConfigError> {
-        let (batch, steps) = (self.batch_size, self.gan.critic_steps);
-        if batch == 0 || !batch.is_multiple_of(steps) {
-            let allowed = format!("a multiple of gan.critic_steps ({steps}), and not 0");
-            return Err(ConfigError::new("batch_size", batch, allowed));
-        }
-        if self.compares_pictures() && batch / steps < 2 {
-            let allowed = format!(
-                "{} or more: batch normalisation and minibatch stddev compare the pictures of a step",
-                2 * steps
-            );
-            return Err(ConfigError::new("batch_size", batch, allowed));
-        }
-        Ok(())
+        let least = if self.compares_pictures() { 2 } else { 1 };
+        check_batch(self.batch_size, self.gan.critic_steps, least)
     }
 
     /// Whether a network needs more than one picture to work with.
@@ -127,16 +116,60 @@ impl ImageGanConfig {
     }
 }
 
+impl Model for ImageGanConfig {
+    type Game = ImageGan;
+
+    const PRESETS: &'static [&'static str] = &crate::PRESETS;
+
+    fn preset(name: &str, image: ImageShape, _: usize) -> Result<Self, ConfigError> {
+        crate::preset(name, image)
+    }
+
+    fn name(&self) -> &str {
+        &self.preset
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.validate()
+    }
+
+    fn image(&self) -> ImageShape {
+        self.image()
+    }
+
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    fn total_kimg(&self) -> f64 {
+        self.total_kimg
+    }
+
+    fn latent(&self) -> LatentPrior {
+        self.gan.latent
+    }
+
+    fn is_convolutional(&self) -> bool {
+        matches!(self.generator, ImageGeneratorConfig::Conv(_))
+    }
+
+    fn init(&self, seed: u64, device: &Device) -> Result<ImageGan, ConfigError> {
+        self.init(seed, device)
+    }
+
+    fn batch(images: Tensor<4>, _: Option<Tensor<1, Int>>) -> Tensor<4> {
+        images
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::{PRESETS, preset};
     use gan_core::game::{Clock, Game, SampleRequest};
     use gan_core::loss::AdversarialLoss;
     use gan_core::nn::Norm;
     use gan_core::penalty::{PenaltyConfig, PenaltyRule};
-    use gan_core::sample::LatentPrior;
-
-    use super::*;
-    use crate::{PRESETS, preset};
 
     fn digits() -> ImageShape {
         ImageShape::new(1, 28)

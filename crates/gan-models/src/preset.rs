@@ -7,7 +7,7 @@ use gan_core::nn::ImageShape;
 use gan_core::optim::OptimizerConfig;
 use gan_core::sample::LatentPrior;
 
-use crate::ImageGanConfig;
+use crate::{ClassGanConfig, ImageGanConfig};
 
 /// The names that [`preset`] knows.
 pub const PRESETS: [&str; 3] = ["default", "dcgan", "vanilla"];
@@ -34,6 +34,86 @@ pub fn preset(name: &str, image: ImageShape) -> Result<ImageGanConfig, ConfigErr
             Err(ConfigError::new("preset", name, allowed))
         }
     }
+}
+
+/// The names that [`class_preset`] knows.
+pub const CLASS_PRESETS: [&str; 8] = [
+    "cgan-conv",
+    "cgan",
+    "acgan",
+    "projection",
+    "infogan",
+    "sngan",
+    "sagan",
+    "biggan",
+];
+
+/// The configuration called `name`, for pictures of the shape `image` with `classes` labels.
+///
+/// | name | source |
+/// | --- | --- |
+/// | `cgan-conv` | `default` with labels to both players: ours |
+/// | `cgan` | [Mirza and Osindero 2014](https://arxiv.org/abs/1411.1784) |
+/// | `acgan` | `default` with the head of [Odena et al. 2016](https://arxiv.org/abs/1610.09585) |
+/// | `projection` | `default` with the head of [Miyato and Koyama 2018](https://arxiv.org/abs/1802.05637) |
+/// | `sngan` | [Miyato et al. 2018](https://arxiv.org/abs/1802.05957) with a projection |
+/// | `sagan` | [Zhang et al. 2018](https://arxiv.org/abs/1805.08318) |
+/// | `biggan` | a small [BigGAN](https://arxiv.org/abs/1809.11096) |
+/// | `infogan` | `default` with the code of [Chen et al. 2016](https://arxiv.org/abs/1606.03657); needs no labels |
+///
+/// # Errors
+///
+/// If there is no such preset (the error lists those there are), no network for such pictures, or
+/// there are no labels and the preset needs some.
+pub fn class_preset(
+    name: &str,
+    image: ImageShape,
+    classes: usize,
+) -> Result<ClassGanConfig, ConfigError> {
+    image.validate()?;
+    if CLASS_PRESETS.contains(&name) && name != "infogan" && classes == 0 {
+        let allowed = "infogan for pictures without labels, or another data set";
+        return Err(ConfigError::new("preset", name, allowed));
+    }
+    match name {
+        "cgan-conv" => Ok(crate::cgan::cgan_conv(image, classes)),
+        "cgan" => Ok(crate::cgan::cgan(image, classes)),
+        "acgan" => Ok(crate::acgan::acgan(image, classes)),
+        "projection" => Ok(crate::acgan::projection(image, classes)),
+        "infogan" => Ok(crate::infogan::infogan(image)),
+        "sngan" => Ok(crate::biggan::sngan(image, classes)),
+        "sagan" => Ok(crate::biggan::sagan(image, classes)),
+        "biggan" => Ok(crate::biggan::biggan(image, classes)),
+        _ => {
+            let allowed = format!("one of {}", CLASS_PRESETS.join(", "));
+            Err(ConfigError::new("preset", name, allowed))
+        }
+    }
+}
+
+/// The steps must divide the batch, and leave `least` pictures or more each.
+pub(crate) fn check_batch(batch: usize, steps: usize, least: usize) -> Result<(), ConfigError> {
+    if batch == 0 || !batch.is_multiple_of(steps) {
+        let allowed = format!("a multiple of gan.critic_steps ({steps}), and not 0");
+        return Err(ConfigError::new("batch_size", batch, allowed));
+    }
+    if batch / steps < least {
+        let allowed = format!(
+            "{} or more: batch normalisation and minibatch stddev compare the pictures of a step",
+            least * steps
+        );
+        return Err(ConfigError::new("batch_size", batch, allowed));
+    }
+    Ok(())
+}
+
+/// The length must be finite and above 0.
+pub(crate) fn check_total_kimg(total_kimg: f64) -> Result<(), ConfigError> {
+    if !(total_kimg > 0.0 && total_kimg.is_finite()) {
+        let allowed = "a finite number above 0";
+        return Err(ConfigError::new("total_kimg", total_kimg, allowed));
+    }
+    Ok(())
 }
 
 /// The game of 2014 with one optimiser for both: one critic step, no extras.

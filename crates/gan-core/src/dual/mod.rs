@@ -4,9 +4,11 @@
 //! `DESIGN.md` explains how one ordinary backward and one pass of dual numbers give it exactly.
 
 mod activation;
+mod attention;
 mod burn_layers;
 mod norm;
 mod number;
+mod resample;
 mod shape;
 
 pub use number::{Dual, Forward};

@@ -56,10 +56,10 @@ pub struct Gan<G: Module, C: Module, const D: usize> {
 
 /// The random numbers of a round. One stream per purpose, so that turning one thing on does not
 /// change what the others draw.
-struct Draws {
-    latents: Stream,
+pub(super) struct Draws {
+    pub(super) latents: Stream,
     noise: Stream,
-    penalty: Stream,
+    pub(super) penalty: Stream,
     consistency: Stream,
     noise_std: f64,
     /// What everything goes through before the critic sees it.
@@ -410,7 +410,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
 }
 
 impl Draws {
-    fn new(config: &GanConfig, clock: &Clock) -> Self {
+    pub(super) fn new(config: &GanConfig, clock: &Clock) -> Self {
         Self {
             latents: clock.stream("latents"),
             noise: clock.stream("instance-noise"),
@@ -423,7 +423,7 @@ impl Draws {
         }
     }
 
-    fn add_noise<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
+    pub(super) fn add_noise<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
         if self.noise_std == 0.0 {
             return x;
         }
@@ -460,7 +460,7 @@ fn score_both<C: Critic<D>, const D: usize>(
 
 /// The loss, with a gradient that is NaN if its value is not finite: an infinite loss can have a
 /// finite gradient, and must not move anybody either.
-fn unless_broken(loss: Tensor<1>) -> Tensor<1> {
+pub(super) fn unless_broken(loss: Tensor<1>) -> Tensor<1> {
     let factor = loss.clone().detach() * 0.0 + 1.0;
     loss * factor
 }

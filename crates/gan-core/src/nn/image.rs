@@ -206,6 +206,17 @@ pub enum ImageCritic {
     Conv(ConvCritic),
 }
 
+impl ImageCritic {
+    /// Length of the [features](Critic::score_with_features).
+    pub fn feature_size(&self) -> usize {
+        let logit = match self {
+            Self::Mlp(critic) => critic.mlp.layers.last().expect("an MLP has a last layer"),
+            Self::Conv(critic) => &critic.logit,
+        };
+        logit.weight.dims()[1]
+    }
+}
+
 impl Critic<4> for ImageCritic {
     fn score(&self, x: Dual<4>) -> Dual<2> {
         match self {

@@ -10,16 +10,21 @@ mod block;
 mod conv;
 mod conv_critic;
 mod conv_generator;
+mod embedding;
 mod equalized;
 mod fold;
 mod image;
 mod init;
+mod label_head;
 mod linear;
+mod maxout;
+mod minibatch_discrimination;
 mod minibatch_stddev;
 mod mlp;
 mod mlp_image;
 mod norm;
 mod residual;
+mod self_attention;
 mod spectral;
 mod stem;
 mod traits;
@@ -35,25 +40,30 @@ pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
 pub use conv_generator::{
     ConvGenerator, ConvGeneratorConfig, GeneratorBlock, OutputLayer, Upsample,
 };
+pub use embedding::{Embedding, EmbeddingConfig, one_hot};
 pub use equalized::{
     EqualizedConv2d, EqualizedConv2dConfig, EqualizedLinear, EqualizedLinearConfig,
 };
 pub use fold::FoldSpectralNorm;
 pub use image::{ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape};
 pub use init::{Initializer, fan_in};
+pub use label_head::{LabelHead, LabelHeadLayer, cross_entropy};
 pub use linear::{Linear, LinearConfig};
+pub use maxout::{Maxout, MaxoutConfig};
+pub use minibatch_discrimination::{MinibatchDiscrimination, MinibatchDiscriminationConfig};
 pub use minibatch_stddev::{MinibatchStddev, MinibatchStddevConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use mlp_image::{MlpCritic, MlpCriticConfig, MlpGenerator, MlpGeneratorConfig};
 pub use norm::{
-    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, Norm, NormLayer, PixelNorm,
-    PixelNormConfig,
+    BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, GroupNorm,
+    GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig,
 };
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
+pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};
 pub(crate) use spectral::{matrix, out_axis};
 pub use stem::{Stem, StemLayer};
-pub use traits::{Critic, Generator};
+pub use traits::{BoundCritic, ClassCritic, Critic, Generator, Verdict};
 
 use crate::error::ConfigError;
 

@@ -1,6 +1,6 @@
 //! What a game asks of its players.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::prelude::*;
 
 use crate::dual::Dual;
@@ -37,5 +37,84 @@ pub trait Critic<const D: usize>: Module {
     /// always right and slower where it is not needed.
     fn couples_samples(&self) -> bool {
         true
+    }
+}
+
+/// What a critic says about samples of a claimed class.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Logits `[batch, 1]`, higher is more real; with the tangent, if one went in.
+    pub score: Dual<2>,
+    /// Class logits, code or embedding `[batch, …]`, where the critic has a head for it.
+    pub logits: Option<Tensor<2>>,
+    /// The same of a second head.
+    pub second: Option<Tensor<2>>,
+    /// What the score is made of, `[batch, features]`.
+    pub features: Tensor<2>,
+}
+
+impl Verdict {
+    /// The first `count` samples, and the others.
+    pub fn split(self, count: usize) -> (Self, Self) {
+        let rest = self.features.dims()[0] - count;
+        let part = |start: usize, length: usize| Self {
+            score: self.score.clone().narrow(0, start, length),
+            logits: self.logits.clone().map(|x| x.narrow(0, start, length)),
+            second: self.second.clone().map(|x| x.narrow(0, start, length)),
+            features: self.features.clone().narrow(0, start, length),
+        };
+        (part(0, count), part(count, rest))
+    }
+}
+
+/// A module that judges pictures of claimed classes.
+///
+/// Classes are rows over the classes, `[batch, classes]`, with a single 1 each
+/// ([`one_hot`](super::one_hot)); for codes that nobody labelled (InfoGAN), rows of the code.
+pub trait ClassCritic: Module + ModuleDisplay {
+    /// What it says about pictures `[batch, channels, height, width]` of `classes`. With a direction
+    /// on the pictures, the derivative of the score comes back as the tangent.
+    fn judge(&self, x: Dual<4>, classes: &Tensor<2>) -> Verdict;
+
+    /// Whether the score of one sample depends on the others, as for [`Critic::couples_samples`].
+    fn couples_samples(&self) -> bool {
+        true
+    }
+
+    /// What the critic minimises beside the adversarial loss, `[1]`, given what it said of real and of
+    /// generated samples and their classes. Default: nothing.
+    fn critic_class_loss(
+        &self,
+        real: (&Verdict, &Tensor<2>),
+        fake: (&Verdict, &Tensor<2>),
+    ) -> Option<Tensor<1>> {
+        let _ = (real, fake);
+        None
+    }
+
+    /// What the generator minimises beside the adversarial loss, `[1]`. Default: nothing.
+    fn generator_class_loss(&self, fake: &Verdict, classes: &Tensor<2>) -> Option<Tensor<1>> {
+        let _ = (fake, classes);
+        None
+    }
+}
+
+/// A class critic with the classes it is asked about: a critic that can be penalised.
+#[derive(Module, Debug)]
+pub struct BoundCritic<C: ClassCritic> {
+    /// The critic.
+    pub critic: C,
+    /// `[batch, classes]`.
+    #[module(skip)]
+    pub classes: Tensor<2>,
+}
+
+impl<C: ClassCritic> Critic<4> for BoundCritic<C> {
+    fn score(&self, x: Dual<4>) -> Dual<2> {
+        self.critic.judge(x, &self.classes).score
+    }
+
+    fn couples_samples(&self) -> bool {
+        self.critic.couples_samples()
     }
 }

@@ -131,14 +131,32 @@ pub fn find_mnist(data: Option<&Path>) -> Result<Option<Arc<dyn Pictures>>, Data
     find_mnist_in(data, shared.map(PathBuf::from), cache_dir())
 }
 
+/// The test set of MNIST from where [`find_mnist`] without a path finds the training set.
+///
+/// # Errors
+///
+/// As [`find_mnist`].
+pub fn find_mnist_test() -> Result<Option<Arc<dyn Pictures>>, DataError> {
+    let shared = env::var_os("GAN_DATA_DIR").filter(|value| !value.is_empty());
+    find_split_in(shared.map(PathBuf::from), cache_dir(), Split::Test)
+}
+
 fn find_mnist_in(
     data: Option<&Path>,
     shared: Option<PathBuf>,
     cache: Option<PathBuf>,
 ) -> Result<Option<Arc<dyn Pictures>>, DataError> {
-    if let Some(path) = data {
-        return open(path, Split::Train, ChannelMode::Keep).map(Some);
+    match data {
+        Some(path) => open(path, Split::Train, ChannelMode::Keep).map(Some),
+        None => find_split_in(shared, cache, Split::Train),
     }
+}
+
+fn find_split_in(
+    shared: Option<PathBuf>,
+    cache: Option<PathBuf>,
+    split: Split,
+) -> Result<Option<Arc<dyn Pictures>>, DataError> {
     if let Some(folder) = shared.as_ref().filter(|folder| !folder.is_dir()) {
         let message = "is not a folder but GAN_DATA_DIR names it; correct or unset the variable";
         return Err(DataError::not_found(folder, message));
@@ -147,8 +165,8 @@ fn find_mnist_in(
     for root in [shared, cache].into_iter().flatten() {
         for below in ["", "mnist", "MNIST/raw"] {
             let folder = root.join(below);
-            if has_mnist(&folder, Split::Train) {
-                let set = Mnist::open(&folder, Split::Train, ChannelMode::Keep)?;
+            if has_mnist(&folder, split) {
+                let set = Mnist::open(&folder, split, ChannelMode::Keep)?;
                 return Ok(Some(Arc::new(set)));
             }
         }

@@ -132,29 +132,60 @@ impl BatchNorm {
     /// Panics if axis 1 is not the channels, or in training if there is but one value per channel,
     /// which has no variance.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if x.device().is_autodiff() && self.training.is_enabled() {
-            self.forward_training(x)
-        } else {
-            let device = x.device();
-            let mean = self.running_mean.value_sync().to_device(&device);
-            let var = self.running_var.value_sync().to_device(&device);
-            let (weight, bias) = (self.weight.val(), self.bias.val());
-            module::batch_norm(x, weight, bias, mean, var, self.epsilon)
+        let statistics = Statistics {
+            running_mean: &self.running_mean,
+            running_var: &self.running_var,
+            training: self.training.is_enabled(),
+            epsilon: self.epsilon,
+            momentum: self.momentum,
+        };
+        statistics.normalize(x, self.weight.val(), self.bias.val())
+    }
+}
+
+/// The running statistics of a layer, and the rule they follow.
+pub(crate) struct Statistics<'a> {
+    pub(crate) running_mean: &'a RunningState<Tensor<1>>,
+    pub(crate) running_var: &'a RunningState<Tensor<1>>,
+    pub(crate) training: bool,
+    pub(crate) epsilon: f64,
+    pub(crate) momentum: f64,
+}
+
+impl Statistics<'_> {
+    /// `(x − mean) / √(variance + epsilon) · weight + bias`, with the statistics of the batch in
+    /// training, which the running ones follow, else with the running ones.
+    pub(crate) fn normalize<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        weight: Tensor<1>,
+        bias: Tensor<1>,
+    ) -> Tensor<D> {
+        if x.device().is_autodiff() && self.training {
+            return self.normalize_by_batch(x, weight, bias);
         }
+        let device = x.device();
+        let mean = self.running_mean.value_sync().to_device(&device);
+        let var = self.running_var.value_sync().to_device(&device);
+        module::batch_norm(x, weight, bias, mean, var, self.epsilon)
     }
 
-    fn forward_training<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+    fn normalize_by_batch<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        weight: Tensor<1>,
+        bias: Tensor<1>,
+    ) -> Tensor<D> {
         let dims = x.dims();
         let count = dims.iter().product::<usize>() / dims[1];
         assert!(
             count > 1,
             "BatchNorm: training needs more than one value per channel; the input is {dims:?}"
         );
-        let (weight, bias) = (self.weight.val(), self.bias.val());
         let result = kernel::batch_norm_train(x, weight, bias, self.epsilon);
         let unbiased = count as f64 / (count - 1) as f64;
-        self.follow(&self.running_mean, result.mean, 1.0);
-        self.follow(&self.running_var, result.variance, unbiased);
+        self.follow(self.running_mean, result.mean, 1.0);
+        self.follow(self.running_var, result.variance, unbiased);
         result.output
     }
 

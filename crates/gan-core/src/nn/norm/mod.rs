@@ -1,10 +1,12 @@
 //! Normalisations.
 
 mod batch;
+mod conditional;
 mod group;
 mod pixel;
 
 pub use batch::{BatchNorm, BatchNormConfig};
+pub use conditional::{ConditionalBatchNorm, ConditionalBatchNormConfig};
 pub use group::{GroupNorm, GroupNormConfig};
 pub use pixel::{PixelNorm, PixelNormConfig};
 

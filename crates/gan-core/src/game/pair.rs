@@ -1,0 +1,108 @@
+//! A generator, its average and a critic: what games of two have in common.
+
+use burn::module::Module;
+use burn::prelude::*;
+
+use super::{Clock, Ema, GanConfig, Player, State, StateError};
+use crate::error::ConfigError;
+use crate::nn::{Generator, advance_spectral_norms};
+
+/// A generator with its average, and a critic.
+#[derive(Debug)]
+pub(crate) struct Pair<G: Module, C: Module> {
+    pub(crate) generator: Player<G>,
+    pub(crate) critic: Player<C>,
+    pub(crate) average: Option<Ema<G>>,
+    pub(crate) device: Device,
+}
+
+impl<G: Generator<4>, C: Module> Pair<G, C> {
+    /// # Errors
+    ///
+    /// If the configuration is not valid, or the generator does not take rows of `row_size`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the generator has no parameters or was made on a device without autodiff.
+    pub(crate) fn new(
+        config: &GanConfig,
+        row_size: usize,
+        generator: G,
+        critic: C,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let taken = generator.latent_size();
+        if row_size != taken {
+            let allowed = format!("{taken} with what follows it, which the generator takes");
+            return Err(ConfigError::new("latent.size", row_size, allowed));
+        }
+        let device = generator.devices().into_iter().next();
+        let device = device.expect("a generator must have parameters");
+        assert!(
+            device.is_autodiff(),
+            "players must be made on a device with autodiff: `device.autodiff()`"
+        );
+        let clip = config.gradient_clip_norm;
+        let generator = Player::new("generator", generator, config.generator_optimizer);
+        let generator = generator.with_gradient_clipping(clip);
+        let critic = Player::new("critic", critic, config.critic_optimizer);
+        Ok(Self {
+            average: config.ema.map(|ema| Ema::new(generator.module(), ema)),
+            generator,
+            critic: critic.with_gradient_clipping(clip),
+            device,
+        })
+    }
+
+    /// Layers with spectral normalisation improve their estimate, once in a round.
+    pub(crate) fn advance_spectral_norms(&self) {
+        advance_spectral_norms(self.generator.module());
+        advance_spectral_norms(self.critic.module());
+    }
+
+    /// The average follows the generator, after a round over `images` pictures.
+    pub(crate) fn follow(&mut self, clock: &Clock, images: usize) {
+        if let Some(average) = &mut self.average {
+            average.update(self.generator.module(), clock, images);
+        }
+    }
+
+    /// Pictures for rows, off the tape.
+    pub(crate) fn draw(&self, rows: Tensor<2>, averaged: bool) -> Tensor<4> {
+        match &self.average {
+            Some(average) if averaged => average.module().generate(rows.inner()),
+            _ => self.generator.module().valid().generate(rows.inner()),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let mut state = State::default();
+        self.generator.save(&mut state);
+        self.critic.save(&mut state);
+        if let Some(average) = &self.average {
+            average.save(&mut state);
+        }
+        state
+    }
+
+    pub(crate) fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.generator.load(state)?;
+        self.critic.load(state)?;
+        match &mut self.average {
+            Some(average) => average.load(state),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn scale_learning_rate(&mut self, factor: f64) {
+        self.generator.scale_learning_rate(factor);
+        self.critic.scale_learning_rate(factor);
+    }
+
+    pub(crate) fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            (self.generator.name(), self.generator.parameter_count()),
+            (self.critic.name(), self.critic.parameter_count()),
+        ]
+    }
+}

@@ -1,0 +1,196 @@
+//! Residual critics with a head for the class.
+
+use burn::module::Module;
+use burn::prelude::*;
+use gan_core::dual::{Dual, Forward};
+use gan_core::error::ConfigError;
+use gan_core::nn::{
+    Conv2d, Conv2dConfig, ImageShape, Initializer, LabelHead, LabelHeadLayer, Linear, LinearConfig,
+    SelfAttention, SpectralNormConfig, Verdict,
+};
+use gan_core::rng::Stream;
+use serde::{Deserialize, Serialize};
+
+use super::generator::{check_attention, init_attention};
+
+/// Configuration to create a [`ResnetCritic`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResnetCriticConfig {
+    /// What is judged.
+    pub image: ImageShape,
+    /// Channels after each block.
+    pub widths: Vec<usize>,
+    /// How many of the blocks, from the first on, halve height and width.
+    pub halvings: usize,
+    /// Whether a block widens in its first convolution, as in BigGAN, and not in its second.
+    pub wide: bool,
+    /// Height and width at which there is self-attention; `None` for none.
+    pub attention: Option<usize>,
+    /// What it makes of the class.
+    pub head: LabelHead,
+    /// Weights divided by their largest singular value; `None` for not.
+    pub spectral_norm: Option<SpectralNormConfig>,
+    /// Initial values.
+    pub initializer: Initializer,
+}
+
+impl ResnetCriticConfig {
+    /// Says what is wrong, for conditions of `width` values.
+    ///
+    /// # Errors
+    ///
+    /// If a size is 0, or there are more halvings than blocks or than the picture allows.
+    pub fn validate(&self, width: usize) -> Result<(), ConfigError> {
+        self.image.validate()?;
+        if self.widths.is_empty() || self.widths.contains(&0) {
+            let value = format!("{:?}", self.widths);
+            let allowed = "a list of one or more numbers, 1 or more each";
+            return Err(ConfigError::new("widths", value, allowed));
+        }
+        let most = self.image.num_doublings().min(self.widths.len());
+        if self.halvings > most {
+            let allowed = format!("{most} or less");
+            return Err(ConfigError::new("halvings", self.halvings, allowed));
+        }
+        check_attention(self.attention, self.image)?;
+        self.head.validate(width).map_err(|e| e.within("head"))?;
+        self.initializer.validate()
+    }
+
+    /// Draws the parameters, for conditions of `width` values.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is not valid.
+    pub fn init(&self, width: usize, stream: &mut Stream, device: &Device) -> ResnetCritic {
+        let mut blocks = Vec::new();
+        let mut attention = None;
+        let (mut from, mut size) = (self.image.channels, self.image.size);
+        for (index, to) in self.widths.iter().copied().enumerate() {
+            let halves = index < self.halvings;
+            blocks.push(self.init_block(index, (from, to), halves, stream, device));
+            size >>= usize::from(halves);
+            if self.attention == Some(size) && attention.is_none() {
+                let (norm, initializer) = (self.spectral_norm, self.initializer);
+                attention = Some(init_attention(to, norm, initializer, stream, device));
+            }
+            from = to;
+        }
+        let logit = LinearConfig::new(from, 1)
+            .with_initializer(self.initializer)
+            .with_spectral_norm(self.spectral_norm);
+        ResnetCritic {
+            blocks,
+            attention,
+            logit: logit.init(stream, device),
+            head: self.head.init(
+                (from, width),
+                self.initializer,
+                self.spectral_norm,
+                stream,
+                device,
+            ),
+            attention_size: self.attention,
+        }
+    }
+
+    fn init_block(
+        &self,
+        index: usize,
+        (from, to): (usize, usize),
+        halves: bool,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> ResnetCriticBlock {
+        let conv = |from: usize, to: usize, kernel: usize| {
+            Conv2dConfig::new(from, to, kernel)
+                .with_padding(kernel / 2)
+                .with_initializer(self.initializer)
+                .with_spectral_norm(self.spectral_norm)
+        };
+        // The first block sees the picture, which is no place for an activation.
+        let is_first = index == 0;
+        let hidden = if self.wide || is_first { to } else { from };
+        ResnetCriticBlock {
+            conv_1: conv(from, hidden, 3).init(stream, device),
+            conv_2: conv(hidden, to, 3).init(stream, device),
+            skip: (from != to || halves).then(|| conv(from, to, 1).init(stream, device)),
+            is_first,
+            halves,
+        }
+    }
+}
+
+/// ReLU, 3 × 3 convolution, ReLU, 3 × 3 convolution, halving by means; the skip is a 1 × 1
+/// convolution and a halving. The first block does without the first ReLU.
+#[derive(Module, Debug)]
+pub struct ResnetCriticBlock {
+    /// `in → hidden`, 3 × 3.
+    pub conv_1: Conv2d,
+    /// `hidden → out`, 3 × 3.
+    pub conv_2: Conv2d,
+    /// `in → out`, 1 × 1, where channels or size change.
+    pub skip: Option<Conv2d>,
+    /// Whether it sees the picture.
+    pub is_first: bool,
+    /// Whether height and width are halved.
+    pub halves: bool,
+}
+
+impl Forward<4, 4> for ResnetCriticBlock {
+    fn apply(&self, x: Dual<4>) -> Dual<4> {
+        let halve = |x: Dual<4>| if self.halves { x.avg_pool2d(2) } else { x };
+        let y = if self.is_first {
+            x.clone()
+        } else {
+            x.clone().relu()
+        };
+        let y = self.conv_2.apply(self.conv_1.apply(y).relu());
+        // The 1 × 1 convolution commutes with the halving; the smaller picture is the cheaper.
+        let skip = match &self.skip {
+            Some(skip) => skip.apply(halve(x)),
+            None => x,
+        };
+        halve(y) + skip
+    }
+}
+
+/// The critic of [SNGAN](https://arxiv.org/abs/1802.05957) (table 3),
+/// [SAGAN](https://arxiv.org/abs/1805.08318) and [BigGAN](https://arxiv.org/abs/1809.11096)
+/// (appendix B, figure 15), by configuration: residual blocks, ReLU, the sum over all places, a dense
+/// layer.
+///
+/// Should be created using [`ResnetCriticConfig`].
+#[derive(Module, Debug)]
+pub struct ResnetCritic {
+    /// From the picture on.
+    pub blocks: Vec<ResnetCriticBlock>,
+    /// After the first block that ends at its size.
+    pub attention: Option<SelfAttention>,
+    /// The score.
+    pub logit: Linear,
+    /// What it makes of the class.
+    pub head: LabelHeadLayer,
+    /// Height and width of attention.
+    pub attention_size: Option<usize>,
+}
+
+impl ResnetCritic {
+    /// The verdict on pictures of `classes`.
+    pub fn judge(&self, x: Dual<4>, classes: &Tensor<2>) -> Verdict {
+        let mut x = x;
+        let mut attention = self.attention.as_ref();
+        for block in &self.blocks {
+            x = block.apply(x);
+            if self.attention_size == Some(x.primal.dims()[2])
+                && let Some(layer) = attention.take()
+            {
+                x = layer.apply(x);
+            }
+        }
+        let features = x.relu().sum_pool();
+        self.head
+            .judge(self.logit.apply(features.clone()), features, classes)
+    }
+}

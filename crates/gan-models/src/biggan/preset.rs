@@ -1,0 +1,264 @@
+use gan_core::game::{EmaConfig, GanConfig};
+use gan_core::loss::AdversarialLoss;
+use gan_core::nn::{ImageShape, Initializer, LabelHead, SpectralNormConfig};
+use gan_core::optim::OptimizerConfig;
+use gan_core::sample::{Condition, LatentPrior};
+
+use super::{ResnetCriticConfig, ResnetGeneratorConfig};
+use crate::class_gan::{ClassCriticConfig, ClassGanConfig, ClassGeneratorConfig};
+use crate::preset::plain_game;
+
+/// Half-life of an average with `decay` per round of `images` pictures, in thousands of pictures.
+fn half_life(decay: f64, images: usize) -> f64 {
+    0.5f64.ln() / decay.ln() * images as f64 / 1000.0
+}
+
+fn adam(lr: f64, beta_2: f64) -> OptimizerConfig {
+    OptimizerConfig::adam(lr, 0.0, beta_2)
+}
+
+/// `count` times the same width.
+fn even(width: usize, count: usize) -> Vec<usize> {
+    vec![width; count]
+}
+
+/// The networks of [Miyato et al. 2018](https://arxiv.org/abs/1802.05957), table 3, with the classes of
+/// [Miyato and Koyama 2018](https://arxiv.org/abs/1802.05637): 256 channels and latents of 128 in the
+/// generator, 128 channels and spectral normalisation in the critic, which has a projection; hinge,
+/// Adam 2e-4 (0, 0.9), five critic steps of 64.
+///
+/// Differs from the papers in the initial values (orthogonal, where they have Glorot's), and for sizes
+/// other than 32 in the number of blocks.
+pub(crate) fn sngan(image: ImageShape, classes: usize) -> ClassGanConfig {
+    let doublings = image.num_doublings();
+    let initializer = Initializer::Orthogonal { gain: 1.0 };
+    let halvings = doublings.min(2);
+    ClassGanConfig {
+        preset: "sngan".into(),
+        condition: Condition::Classes { count: classes },
+        generator: ClassGeneratorConfig::Resnet(ResnetGeneratorConfig {
+            image,
+            latent_size: 128,
+            classes,
+            widths: even(256, doublings + 1),
+            shared_embedding: None,
+            hierarchical: false,
+            attention: None,
+            spectral_norm: None,
+            initializer,
+        }),
+        critic: ClassCriticConfig::Resnet(ResnetCriticConfig {
+            image,
+            widths: even(128, halvings + 2),
+            halvings,
+            wide: false,
+            attention: None,
+            head: LabelHead::Projection,
+            spectral_norm: Some(SpectralNormConfig::default()),
+            initializer,
+        }),
+        gan: GanConfig {
+            loss: AdversarialLoss::Hinge,
+            critic_steps: 5,
+            ..plain_game(LatentPrior::Normal { size: 128 }, adam(2e-4, 0.9))
+        },
+        batch_size: 5 * 64,
+        total_kimg: 5000.0,
+    }
+}
+
+/// [Zhang et al. 2018](https://arxiv.org/abs/1805.08318), section 4: `sngan` with spectral
+/// normalisation in both networks, self-attention at half the size, and one critic step with four
+/// times the learning rate of the generator.
+///
+/// Differs from the paper, which has pictures of 128 pixels, in the widths.
+pub(crate) fn sagan(image: ImageShape, classes: usize) -> ClassGanConfig {
+    let mut config = sngan(image, classes);
+    let attention = Some(image.size / 2);
+    let spectral = Some(SpectralNormConfig::default());
+    if let ClassGeneratorConfig::Resnet(generator) = &mut config.generator {
+        (generator.attention, generator.spectral_norm) = (attention, spectral);
+    }
+    if let ClassCriticConfig::Resnet(critic) = &mut config.critic {
+        critic.attention = attention;
+    }
+    config.preset = "sagan".into();
+    config.gan.critic_steps = 1;
+    config.gan.generator_optimizer = adam(1e-4, 0.9);
+    config.gan.critic_optimizer = adam(4e-4, 0.9);
+    config.batch_size = 64;
+    config.total_kimg = 5000.0;
+    config
+}
+
+/// A small [BigGAN](https://arxiv.org/abs/1809.11096) for up to 64 pixels: shared embedding,
+/// hierarchical latents, self-attention at half the size, spectral normalisation in both, orthogonal
+/// initial values, hinge, two critic steps, an average of the generator.
+///
+/// Differs from the authors' CIFAR configuration, which has four times the channels, 50 pictures in
+/// each of four critic steps and an average of 0.9999 per step, to be quick on a processor; and has no
+/// orthogonal regularisation.
+pub(crate) fn biggan(image: ImageShape, classes: usize) -> ClassGanConfig {
+    let doublings = image.num_doublings();
+    let latent_size = 16 * (doublings + 1);
+    let config = big(
+        image,
+        classes,
+        Shape {
+            latent_size,
+            generator: even(64, doublings + 1),
+            critic: even(64, doublings.min(2) + 2),
+            halvings: doublings.min(2),
+            shared: 32,
+            attention: image.size / 2,
+        },
+    );
+    let images = 2 * 32;
+    ClassGanConfig {
+        preset: "biggan".into(),
+        gan: GanConfig {
+            loss: AdversarialLoss::Hinge,
+            critic_steps: 2,
+            critic_optimizer: adam(4e-4, 0.99),
+            ema: Some(EmaConfig {
+                half_life_kimg: 20.0,
+                ramp_up: Some(0.1),
+            }),
+            ..plain_game(LatentPrior::Normal { size: latent_size }, adam(2e-4, 0.99))
+        },
+        batch_size: images,
+        total_kimg: 1000.0,
+        ..config
+    }
+}
+
+/// The full-size model of [Brock et al. 2018](https://arxiv.org/abs/1809.11096), table 8, with 96
+/// channels for pictures of 128 pixels and 1000 classes: 70.4 and 88.0 million parameters. Batches of
+/// 2048 in two critic steps, Adam 5e-5 and 2e-4 (0, 0.999), an average of 0.9999 per round.
+///
+/// Differs from the paper: no orthogonal regularisation, and the average begins at once.
+pub fn biggan_128(classes: usize) -> ClassGanConfig {
+    let image = ImageShape::new(3, 128);
+    let times = |multiples: &[usize]| multiples.iter().map(|m| 96 * m).collect();
+    let config = big(
+        image,
+        classes,
+        Shape {
+            latent_size: 120,
+            generator: times(&[16, 16, 8, 4, 2, 1]),
+            critic: times(&[1, 2, 4, 8, 16, 16]),
+            halvings: 5,
+            shared: 128,
+            attention: 64,
+        },
+    );
+    let images = 2 * 2048;
+    ClassGanConfig {
+        preset: "biggan-128".into(),
+        gan: GanConfig {
+            loss: AdversarialLoss::Hinge,
+            critic_steps: 2,
+            critic_optimizer: adam(2e-4, 0.999),
+            ema: Some(EmaConfig {
+                half_life_kimg: half_life(0.9999, images),
+                ramp_up: None,
+            }),
+            ..plain_game(LatentPrior::Normal { size: 120 }, adam(5e-5, 0.999))
+        },
+        batch_size: images,
+        total_kimg: 600_000.0,
+        ..config
+    }
+}
+
+/// What differs between BigGANs.
+struct Shape {
+    latent_size: usize,
+    generator: Vec<usize>,
+    critic: Vec<usize>,
+    halvings: usize,
+    shared: usize,
+    attention: usize,
+}
+
+fn big(image: ImageShape, classes: usize, shape: Shape) -> ClassGanConfig {
+    let initializer = Initializer::Orthogonal { gain: 1.0 };
+    let spectral_norm = Some(SpectralNormConfig::default());
+    ClassGanConfig {
+        generator: ClassGeneratorConfig::Resnet(ResnetGeneratorConfig {
+            image,
+            latent_size: shape.latent_size,
+            classes,
+            widths: shape.generator,
+            shared_embedding: Some(shape.shared),
+            hierarchical: true,
+            attention: Some(shape.attention),
+            spectral_norm,
+            initializer,
+        }),
+        critic: ClassCriticConfig::Resnet(ResnetCriticConfig {
+            image,
+            widths: shape.critic,
+            halvings: shape.halvings,
+            wide: true,
+            attention: Some(shape.attention),
+            head: LabelHead::Projection,
+            spectral_norm,
+            initializer,
+        }),
+        ..sngan(image, classes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::prelude::*;
+    use gan_core::nn::parameter_count;
+    use gan_core::rng::Stream;
+
+    use super::*;
+
+    /// Trainable values of generator and critic. Initial values cost minutes at full size and do not
+    /// matter here.
+    fn counts(mut config: ClassGanConfig) -> [usize; 2] {
+        let (ClassGeneratorConfig::Resnet(generator), ClassCriticConfig::Resnet(critic)) =
+            (&mut config.generator, &mut config.critic)
+        else {
+            panic!("residual networks")
+        };
+        generator.initializer = Initializer::Zeros;
+        generator.spectral_norm = None;
+        critic.initializer = Initializer::Zeros;
+        critic.spectral_norm = None;
+        let (latent, width) = (config.gan.latent.size(), config.condition.width());
+        config.generator.validate(latent, width).unwrap();
+        config.critic.validate(width).unwrap();
+        let (stream, device) = (&mut Stream::new(1, "w", 0), Device::flex().autodiff());
+        [
+            parameter_count(&config.generator.init(latent, width, stream, &device)),
+            parameter_count(&config.critic.init(width, stream, &device)),
+        ]
+    }
+
+    /// Table 1 of the paper has 158.3 million in all; the numbers are what the authors' PyTorch code
+    /// prints when it starts.
+    #[test]
+    fn biggan_128_has_the_parameters_of_the_paper() {
+        assert_eq!(counts(biggan_128(1000)), [70_433_988, 87_982_370]);
+    }
+
+    /// Table 3 of the paper, with ten classes.
+    #[test]
+    fn sngan_has_the_parameters_of_its_table() {
+        let conv = |from: usize, to: usize, kernel: usize| from * to * kernel * kernel + to;
+        let (g, d) = (256, 128);
+        let norm = 2 * 10 * g;
+        let block = 2 * norm + 2 * conv(g, g, 3) + conv(g, g, 1);
+        let generator = 128 * g * 16 + g * 16 + 3 * block + 2 * g + conv(g, 3, 3);
+        let first = conv(3, d, 3) + conv(d, d, 3) + conv(3, d, 1);
+        let halving = 2 * conv(d, d, 3) + conv(d, d, 1);
+        let critic = first + halving + 2 * 2 * conv(d, d, 3) + d + 1 + 10 * d;
+        let config = sngan(ImageShape::new(3, 32), 10);
+        assert_eq!(counts(config), [generator, critic]);
+    }
+}

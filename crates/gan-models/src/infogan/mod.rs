@@ -1,0 +1,5 @@
+//! InfoGAN, [Chen et al. 2016](https://arxiv.org/abs/1606.03657).
+
+mod preset;
+
+pub(crate) use preset::infogan;

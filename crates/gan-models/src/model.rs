@@ -1,0 +1,120 @@
+//! What programs ask of a model, whatever game it is.
+
+use core::fmt::Debug;
+
+use burn::prelude::*;
+use gan_core::error::ConfigError;
+use gan_core::game::Game;
+use gan_core::nn::ImageShape;
+use gan_core::rng::Stream;
+use gan_core::sample::LatentPrior;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What a generator of a model takes, in two parts, because one walks along great circles from
+/// latent to latent and in straight lines from class to class.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// `[count, latent_size]`.
+    pub latents: Tensor<2>,
+    /// Classes or codes, `[count, width]`.
+    pub condition: Option<Tensor<2>>,
+}
+
+impl Rows {
+    /// Both side by side: what [`Game::sample`] takes.
+    pub fn joined(self) -> Tensor<2> {
+        match self.condition {
+            Some(condition) => Tensor::cat(vec![self.latents, condition], 1),
+            None => self.latents,
+        }
+    }
+}
+
+/// The configuration of a whole model: networks, game, batch size and length. It is the part `model`
+/// of a `config.json`.
+pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned {
+    /// What it plays.
+    type Game: Game;
+
+    /// The names that [`preset`](Model::preset) knows.
+    const PRESETS: &'static [&'static str];
+
+    /// The configuration called `name` for pictures of the shape `image` with `classes` labels; 0 if
+    /// there are none.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such preset, no network for such pictures, or there are no labels and it needs
+    /// some.
+    fn preset(name: &str, image: ImageShape, classes: usize) -> Result<Self, ConfigError>;
+
+    /// Name of the preset it began as.
+    fn name(&self) -> &str;
+
+    /// Says what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// If a part is not valid, or parts do not fit each other.
+    fn validate(&self) -> Result<(), ConfigError>;
+
+    /// What is drawn and judged.
+    fn image(&self) -> ImageShape;
+
+    /// Real pictures in a round.
+    fn batch_size(&self) -> usize;
+
+    /// Thousands of real pictures until training is over.
+    fn total_kimg(&self) -> f64;
+
+    /// Where latents come from.
+    fn latent(&self) -> LatentPrior;
+
+    /// Whether its generator has convolutions, which some backends are slow at.
+    fn is_convolutional(&self) -> bool;
+
+    /// Classes or choices of a code that pictures can be asked for; 0 if none.
+    fn num_classes(&self) -> usize {
+        0
+    }
+
+    /// Whether real pictures must have labels, of how many classes; 0 if not.
+    fn num_labels(&self) -> usize {
+        0
+    }
+
+    /// The game before its first round.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not valid.
+    fn init(&self, seed: u64, device: &Device) -> Result<Self::Game, ConfigError>;
+
+    /// A batch of the game.
+    fn batch(images: Tensor<4>, labels: Option<Tensor<1, Int>>) -> <Self::Game as Game>::Batch;
+
+    /// What pictures of the run are drawn from, with `columns` side by side. Default: 64 latents.
+    fn fixed_rows(&self, columns: usize, stream: &mut Stream, device: &Device) -> Rows {
+        Rows {
+            latents: self.latent().draw(8 * columns, stream, device),
+            condition: None,
+        }
+    }
+
+    /// One row per seed: the same latent for the same seed whatever the others; and the class in the
+    /// same place of `classes`, if there are classes.
+    fn rows(
+        &self,
+        seeds: &[u64],
+        classes: &[usize],
+        truncation: Option<f64>,
+        device: &Device,
+    ) -> Rows {
+        let _ = classes;
+        Rows {
+            latents: self.latent().by_seed(seeds, truncation, device),
+            condition: None,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Trains a small BigGAN on pictures that have classes: CIFAR-10, or folders of pictures.
+//!
+//! ```text
+//! cargo run --release --example biggan_cifar -- --data DIR --kimg 1000
+//! cargo run --release --example biggan_cifar -- --data DIR --preset sngan
+//! cargo run --release --example sample -- --run runs/00000-cifar10-biggan --classes 0-9 --num 10 --grid grid.png
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gan::cli::{self, TrainArgs};
+use gan::run::Session;
+use gan_models::{ClassGanConfig, Model};
+
+/// Train a generator of pictures of any class. --data names CIFAR-10 or folders of pictures, one per
+/// class. Without flags: the preset biggan on MNIST, or synthetic
+/// digits if there is no MNIST.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+fn main() -> ExitCode {
+    cli::main(|arguments: Arguments| {
+        // The pictures with their labels, the configuration and the device, from the flags.
+        let mut session: Session<ClassGanConfig> =
+            Session::open_at(&arguments.train, "biggan_cifar", "biggan")?;
+        // Both players with fresh weights, their optimisers, and the rules they play by.
+        let mut game = session
+            .config()
+            .model
+            .init(session.config().seed, session.device())?;
+        // Round after round, with logs, pictures (a row per class) and checkpoints in the run folder.
+        session.play(&mut game)
+    })
+}
