@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::prelude::*;
 
 use super::{
-    Activation, Conv2d, ConvTranspose2d, Initializer, Norm, NormLayer, ResizeConv2d, SpectralConv2d,
+    Activation, Conv2d, ConvTranspose2d, Initializer, Linear, LinearConfig, Norm, NormLayer,
+    ResizeConv2d, SpectralConv2d, SpectralLinear,
 };
 use crate::dual::{Dual, Forward};
 use crate::rng::Stream;
@@ -70,6 +71,44 @@ impl Forward<4, 4> for SpatialLayer {
             Self::Conv(layer) => layer.apply(x),
             Self::Transposed(layer) => layer.apply(x),
             Self::Resize(layer) => layer.apply(x),
+            Self::Spectral(layer) => layer.apply(x),
+        }
+    }
+}
+
+/// One of the dense layers.
+#[derive(Module, Debug)]
+pub enum DenseLayer {
+    /// As it is.
+    Plain(Linear),
+    /// With spectral normalisation.
+    Spectral(SpectralLinear),
+}
+
+impl DenseLayer {
+    /// Draws the parameters.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is not valid.
+    pub fn new(
+        config: LinearConfig,
+        spectral_norm: bool,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> Self {
+        if spectral_norm {
+            Self::Spectral(SpectralLinear::new(config, stream, device))
+        } else {
+            Self::Plain(config.init(stream, device))
+        }
+    }
+}
+
+impl Forward<2, 2> for DenseLayer {
+    fn apply(&self, x: Dual<2>) -> Dual<2> {
+        match self {
+            Self::Plain(layer) => layer.apply(x),
             Self::Spectral(layer) => layer.apply(x),
         }
     }

@@ -17,6 +17,8 @@ mod minibatch_stddev;
 mod mlp;
 mod mlp_image;
 mod norm;
+mod patch_critic;
+mod projection;
 mod residual;
 mod self_attention;
 mod spectral;
@@ -27,7 +29,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 
 pub use activation::Activation;
-pub use block::{ConvBlock, NormActivation, SpatialLayer};
+pub use block::{ConvBlock, DenseLayer, NormActivation, SpatialLayer};
 pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ResizeConv2d};
 pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
 pub use conv_generator::{
@@ -46,6 +48,8 @@ pub use norm::{
     BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, Norm, NormLayer, PixelNorm,
     PixelNormConfig,
 };
+pub use patch_critic::{PatchCritic, PatchCriticConfig};
+pub use projection::{Projection, ProjectionConfig};
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
 pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralConv2d, SpectralLinear, SpectralNorm};
