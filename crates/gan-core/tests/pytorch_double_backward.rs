@@ -8,12 +8,13 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::{Gradients, TensorData};
 use gan_core::dual::{Dual, Forward};
-use gan_core::game::restore_module;
+use gan_core::game::{State, restore_module};
 use gan_core::nn::{
-    Activation, Conv2d, Conv2dConfig, Critic, GroupNorm, GroupNormConfig, Linear, LinearConfig,
-    MinibatchStddev, MinibatchStddevConfig,
+    Activation, Conv2d, Conv2dConfig, ConvTranspose2d, GroupNorm, GroupNormConfig, Initializer,
+    Linear, LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, PatchCriticConfig,
+    Projection, ProjectionConfig, SelfAttention, SelfAttentionConfig, SpectralNormConfig,
 };
-use gan_core::penalty::{PenaltyRule, gradient_penalty};
+use gan_core::penalty::{PathLength, PathLengthConfig, Penalty, PenaltyRule, gradient_penalty_of};
 use gan_core::rng::Stream;
 use safetensors::SafeTensors;
 
@@ -53,14 +54,18 @@ fn under(file: &Tensors, prefix: &str) -> Tensors {
 }
 
 fn linear(inputs: usize, outputs: usize) -> Linear {
-    LinearConfig::new(inputs, outputs).init(&mut Stream::new(0, "linear", 0), &device())
+    LinearConfig::new(inputs, outputs).init(&mut stream(), &device())
 }
 
 fn conv(inputs: usize, outputs: usize, stride: usize) -> Conv2d {
     Conv2dConfig::new(inputs, outputs, 3)
         .with_stride(stride)
         .with_padding(1)
-        .init(&mut Stream::new(0, "conv", 0), &device())
+        .init(&mut stream(), &device())
+}
+
+fn stream() -> Stream {
+    Stream::new(0, "fixture", 0)
 }
 
 #[derive(Module, Debug)]
@@ -69,8 +74,8 @@ struct Mlp {
     fc2: Linear,
 }
 
-impl Critic<2> for Mlp {
-    fn score(&self, x: Dual<2>) -> Dual<2> {
+impl Forward<2, 2> for Mlp {
+    fn apply(&self, x: Dual<2>) -> Dual<2> {
         self.fc2.apply(LEAKY.apply(self.fc1.apply(x)))
     }
 }
@@ -83,8 +88,8 @@ struct Convolutional {
     fc: Linear,
 }
 
-impl Critic<4> for Convolutional {
-    fn score(&self, x: Dual<4>) -> Dual<2> {
+impl Forward<4, 2> for Convolutional {
+    fn apply(&self, x: Dual<4>) -> Dual<2> {
         let x = LEAKY.apply(self.conv1.apply(x));
         let x = self.norm.apply(LEAKY.apply(self.conv2.apply(x)));
         self.fc.apply(x.flatten())
@@ -96,20 +101,68 @@ struct Residual {
     conv_in: Conv2d,
     conv1: Conv2d,
     conv2: Conv2d,
+    attention: SelfAttention,
     stddev: MinibatchStddev,
     fc: Linear,
 }
 
-impl Critic<4> for Residual {
-    fn score(&self, x: Dual<4>) -> Dual<2> {
+impl Forward<4, 2> for Residual {
+    fn apply(&self, x: Dual<4>) -> Dual<2> {
         let x = self.conv_in.apply(x);
         let branch = self.conv1.apply(LEAKY.apply(x.clone()));
         let x = x + self.conv2.apply(LEAKY.apply(branch));
+        let x = self.attention.apply(x);
         self.fc.apply(self.stddev.apply(x).flatten())
     }
 }
 
-/// Gradients by path; zeros where there is none.
+#[derive(Module, Debug)]
+struct Spectral {
+    conv1: Conv2d,
+    conv2: Conv2d,
+    fc: Linear,
+}
+
+impl Forward<4, 2> for Spectral {
+    fn apply(&self, x: Dual<4>) -> Dual<2> {
+        let x = LEAKY.apply(self.conv1.apply(x));
+        let x = LEAKY.apply(self.conv2.apply(x));
+        self.fc.apply(x.flatten())
+    }
+}
+
+#[derive(Module, Debug)]
+struct Conditional {
+    fc: Linear,
+    norm: GroupNorm,
+    head: Projection,
+}
+
+impl Forward<2, 2> for Conditional {
+    /// The label of sample `i` is `i mod 3`.
+    fn apply(&self, x: Dual<2>) -> Dual<2> {
+        let labels = (0..x.primal.dims()[0] as i64).map(|i| i % 3);
+        let labels = Tensor::from_ints(&labels.collect::<Vec<_>>()[..], &x.primal.device());
+        let h = Activation::Silu.apply(self.norm.apply(self.fc.apply(x)));
+        self.head.apply(h, labels)
+    }
+}
+
+#[derive(Module, Debug)]
+struct Generator {
+    fc: Linear,
+    up: ConvTranspose2d,
+}
+
+impl Forward<3, 4> for Generator {
+    fn apply(&self, w: Dual<3>) -> Dual<4> {
+        let x = LEAKY.apply(self.fc.apply(w.flatten()));
+        let batch = x.primal.dims()[0];
+        self.up.apply(x.reshape([batch, 2, 4, 4])).tanh()
+    }
+}
+
+/// Gradients by path; zeros where there is none. Vectors of spectral norms are no parameters.
 struct Collect<'a> {
     gradients: &'a Gradients,
     path: Vec<String>,
@@ -126,6 +179,9 @@ impl ModuleVisitor for Collect<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
         let value = param.val();
         let gradient = value
             .grad(self.gradients)
@@ -138,96 +194,193 @@ fn values(data: &TensorData) -> Vec<f32> {
     data.clone().try_to_vec::<f32>().unwrap()
 }
 
-/// Value and gradients of both penalties at the fixture's parameters.
-fn compare<const D: usize, C: Critic<D>>(what: &str, critic: C) {
-    let file = fixture(what);
-    let critic = restore_module(critic, what, &under(&file, "param.")).unwrap();
-    let wgan_gp = PenaltyRule::WganGp {
+fn rule(name: &str) -> PenaltyRule {
+    let gp = |target, one_sided| PenaltyRule::WganGp {
         lambda: 10.0,
-        target: 1.0,
-        one_sided: false,
+        target,
+        one_sided,
     };
-    for (name, rule) in [("r1", PenaltyRule::R1 { gamma: 2.0 }), ("wgan_gp", wgan_gp)] {
-        let x = Tensor::<D>::from_data(file["x"].clone(), &device());
-        let penalty = gradient_penalty(&rule, &critic, x);
-        let wanted = values(&file[&format!("value.{name}")])[0];
-        let value = penalty.value.into_scalar::<f32>();
-        assert!(
-            (value - wanted).abs() < TOLERANCE * wanted.abs(),
-            "{what}, {name}: value {value}, PyTorch {wanted}"
-        );
+    match name {
+        "r1" => PenaltyRule::R1 { gamma: 2.0 },
+        "wgan_gp" => gp(1.0, false),
+        "wgan_gp_one_sided" => gp(0.4, true),
+        "wgan_div" => PenaltyRule::WganDiv { k: 2.0, p: 6.0 },
+        "wgan_lp" => PenaltyRule::WganLp { lambda: 3.0 },
+        "dragan" => PenaltyRule::Dragan {
+            lambda: 10.0,
+            k: 2.0,
+        },
+        "max_gp" => PenaltyRule::MaxGp { lambda: 10.0 },
+        "zero_centered" => PenaltyRule::ZeroCentered { lambda: 4.0 },
+        other => panic!("no penalty is called {other}"),
+    }
+}
 
-        let gradients = penalty.surrogate.backward();
-        let mut collect = Collect {
-            gradients: &gradients,
-            path: Vec::new(),
-            found: Tensors::new(),
-        };
-        critic.visit(&mut collect);
-        let wanted = under(&file, &format!("grad.{name}."));
-        assert_eq!(
-            collect.found.keys().collect::<Vec<_>>(),
-            wanted.keys().collect::<Vec<_>>()
-        );
-        let largest = wanted
-            .values()
-            .flat_map(values)
-            .fold(0f32, |largest, gradient| largest.max(gradient.abs()));
-        assert!(largest > 1e-3, "{what}, {name}: nothing to compare");
-        let mut worst = 0f32;
-        for (key, wanted) in &wanted {
-            let found = &collect.found[key];
-            assert_eq!(found.shape(), wanted.shape(), "{what}, {name}: {key}");
-            for (found, wanted) in values(found).iter().zip(values(wanted)) {
-                worst = worst.max((found - wanted).abs() / largest);
-                assert!(
-                    (found - wanted).abs() < TOLERANCE * largest,
-                    "{what}, {name}: gradient of {key} is {found}, PyTorch {wanted}"
-                );
-            }
+/// Value and all gradients of a penalty beside those in the file; `what` is for messages.
+fn compare(what: &str, file: &Tensors, name: &str, penalty: Penalty, module: &impl Module) {
+    let wanted = values(&file[&format!("value.{name}")])[0];
+    let value = penalty.value.into_scalar::<f32>();
+    assert!(
+        (value - wanted).abs() < TOLERANCE * wanted.abs(),
+        "{what}, {name}: value {value}, PyTorch {wanted}"
+    );
+
+    let gradients = penalty.surrogate.backward();
+    let mut collect = Collect {
+        gradients: &gradients,
+        path: Vec::new(),
+        found: Tensors::new(),
+    };
+    module.visit(&mut collect);
+    let wanted = under(file, &format!("grad.{name}."));
+    assert_eq!(
+        collect.found.keys().collect::<Vec<_>>(),
+        wanted.keys().collect::<Vec<_>>()
+    );
+    let largest = wanted
+        .values()
+        .flat_map(values)
+        .fold(0f32, |largest, gradient| largest.max(gradient.abs()));
+    assert!(largest > 1e-2, "{what}, {name}: nothing to compare");
+    let mut worst = 0f32;
+    for (key, wanted) in &wanted {
+        let found = &collect.found[key];
+        assert_eq!(found.shape(), wanted.shape(), "{what}, {name}: {key}");
+        for (found, wanted) in values(found).iter().zip(values(wanted)) {
+            worst = worst.max((found - wanted).abs() / largest);
+            assert!(
+                (found - wanted).abs() < TOLERANCE * largest,
+                "{what}, {name}: gradient of {key} is {found}, PyTorch {wanted}"
+            );
         }
-        println!("{what}, {name}: largest difference {worst:.1e} of the largest gradient");
+    }
+    println!("{what}, {name}: largest difference {worst:.1e} of the largest gradient");
+}
+
+/// All penalties of the files of a critic at the fixture's parameters, batches of 5 and of 1.
+fn penalties<const D: usize, const E: usize, C: Module + Forward<D, E>>(critic: &str, module: C) {
+    for batch in [5, 1] {
+        let what = format!("penalty_{critic}_batch{batch}");
+        let file = fixture(&what);
+        let module = restore_module(module.clone(), &what, &under(&file, "param.")).unwrap();
+        let names: Vec<_> = under(&file, "value.").into_keys().collect();
+        assert!(names.len() >= 2, "{what}: {names:?}");
+        for name in names {
+            let x = Tensor::<D>::from_data(file["x"].clone(), &device());
+            let penalty =
+                gradient_penalty_of(&rule(&name), &module, x, |module, x| module.apply(x));
+            compare(&what, &file, &name, penalty, &module);
+        }
     }
 }
 
 #[test]
 fn a_multilayer_perceptron_agrees_with_double_backward() {
-    for batch in [5, 1] {
-        let critic = Mlp {
-            fc1: linear(6, 16),
-            fc2: linear(16, 1),
-        };
-        compare::<2, _>(&format!("penalty_mlp_batch{batch}"), critic);
-    }
+    let critic = Mlp {
+        fc1: linear(6, 16),
+        fc2: linear(16, 1),
+    };
+    penalties("mlp", critic);
 }
 
 #[test]
 fn convolutions_with_instance_norm_agree_with_double_backward() {
-    for batch in [5, 1] {
-        let critic = Convolutional {
-            conv1: conv(1, 4, 2),
-            conv2: conv(4, 8, 2),
-            norm: GroupNormConfig::instance(8).init(&mut Stream::new(0, "norm", 0), &device()),
-            fc: linear(32, 1),
-        };
-        compare::<4, _>(&format!("penalty_conv_batch{batch}"), critic);
-    }
+    let critic = Convolutional {
+        conv1: conv(1, 4, 2),
+        conv2: conv(4, 8, 2),
+        norm: GroupNormConfig::instance(8).init(&mut stream(), &device()),
+        fc: linear(32, 1),
+    };
+    penalties("conv", critic);
 }
 
 #[test]
-fn a_residual_critic_that_couples_samples_agrees_with_double_backward() {
+fn a_residual_critic_with_attention_that_couples_samples_agrees_with_double_backward() {
+    let stddev = MinibatchStddevConfig {
+        group_size: 5,
+        epsilon: 1e-8,
+    };
+    let critic = Residual {
+        conv_in: conv(1, 8, 2),
+        conv1: conv(8, 8, 1),
+        conv2: conv(8, 8, 1),
+        attention: SelfAttentionConfig::new(8).init(&mut stream(), &device()),
+        stddev: stddev.init(),
+        fc: linear(144, 1),
+    };
+    penalties("residual", critic);
+}
+
+#[test]
+fn spectral_normalisation_agrees_with_double_backward() {
+    let spectral_norm = Some(SpectralNormConfig::default());
+    let strided = |from, to| {
+        Conv2dConfig::new(from, to, 3)
+            .with_stride(2)
+            .with_padding(1)
+            .with_spectral_norm(spectral_norm)
+            .init(&mut stream(), &device())
+    };
+    let critic = Spectral {
+        conv1: strided(1, 4),
+        conv2: strided(4, 8),
+        fc: LinearConfig::new(32, 1)
+            .with_spectral_norm(spectral_norm)
+            .init(&mut stream(), &device()),
+    };
+    penalties("spectral", critic);
+}
+
+#[test]
+fn a_projection_on_labels_after_layer_norm_agrees_with_double_backward() {
+    let critic = Conditional {
+        fc: linear(6, 16),
+        norm: GroupNormConfig::layer(16).init(&mut stream(), &device()),
+        head: ProjectionConfig::new(16, 3).init(&mut stream(), &device()),
+    };
+    penalties("projection", critic);
+}
+
+#[test]
+fn a_map_of_logits_after_group_norm_agrees_with_double_backward() {
+    let config = PatchCriticConfig {
+        in_channels: 2,
+        widths: vec![4, 6, 4],
+        norm: Norm::Group {
+            groups: 2,
+            epsilon: 1e-5,
+        },
+        activation: LEAKY,
+        initializer: Initializer::PyTorch,
+    };
+    penalties::<4, 4, _>("patch", config.init(&mut stream(), &device()));
+}
+
+#[test]
+fn the_path_length_agrees_with_double_backward() {
+    let up = Conv2dConfig::new(2, 3, 4).with_stride(2).with_padding(1);
+    let generator = Generator {
+        fc: linear(6, 32),
+        up: up.init_transposed(&mut stream(), &device()),
+    };
     for batch in [5, 1] {
-        let stddev = MinibatchStddevConfig {
-            group_size: 5,
-            epsilon: 1e-8,
+        let what = format!("path_length_batch{batch}");
+        let file = fixture(&what);
+        let generator = restore_module(generator.clone(), &what, &under(&file, "param.")).unwrap();
+        let config = PathLengthConfig {
+            weight: 2.0,
+            decay: 0.2,
+            every: 1,
         };
-        let critic = Residual {
-            conv_in: conv(1, 4, 2),
-            conv1: conv(4, 4, 1),
-            conv2: conv(4, 4, 1),
-            stddev: stddev.init(),
-            fc: linear(80, 1),
-        };
-        compare::<4, _>(&format!("penalty_residual_batch{batch}"), critic);
+        let mut path = PathLength::new(config, &device()).unwrap();
+        let mut state = State::default();
+        state.numbers.insert("path-length".into(), 0.3);
+        path.load(&state).unwrap();
+        let latents = Tensor::<3>::from_data(file["x"].clone(), &device());
+        let noise = Tensor::<4>::from_data(file["noise"].clone(), &device());
+        let penalty = path.penalty(&generator, latents, noise);
+        let mean = path.mean().into_scalar::<f32>();
+        assert!((mean - values(&file["mean"])[0]).abs() < 1e-6);
+        compare(&what, &file, "path_length", penalty, &generator);
     }
 }

@@ -8,14 +8,11 @@ use crate::kernel;
 impl<const D: usize> Dual<D> {
     /// `max(x, slope · x)` for a slope in `[0, 1]`.
     pub fn leaky_relu(self, slope: f64) -> Self {
-        self.pointwise(
-            |x| kernel::leaky_relu(x, slope),
-            // Constant between kinks, so there is nothing to differentiate once more.
-            |x| {
-                let positive = x.detach().greater_elem(0.0).float();
-                positive.mul_scalar(1.0 - slope).add_scalar(slope)
-            },
-        )
+        let y = kernel::leaky_relu(self.primal, slope);
+        let tangent = self
+            .tangent
+            .map(|t| kernel::leaky_relu_tangent(t, y.clone(), slope));
+        Dual { primal: y, tangent }
     }
 
     /// `max(x, 0)`.

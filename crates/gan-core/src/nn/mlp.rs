@@ -5,7 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activation, Initializer, Linear, LinearConfig, Norm, NormActivation, SpectralNormConfig,
+    Activation, Critic, Generator, Initializer, Linear, LinearConfig, Norm, NormActivation, NormLayer,
+    SpectralNormConfig,
 };
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
@@ -145,6 +146,29 @@ impl Mlp {
     }
 }
 
+/// For points and other rows of numbers; pictures have `MlpGenerator`.
+impl Generator<2> for Mlp {
+    fn generate(&self, z: Tensor<2>) -> Tensor<2> {
+        self.forward(z)
+    }
+
+    fn latent_size(&self) -> usize {
+        self.layers[0].weight.dims()[1]
+    }
+}
+
+/// For points and other rows of numbers; pictures have `MlpCritic`.
+impl Critic<2> for Mlp {
+    fn score(&self, x: Dual<2>) -> Dual<2> {
+        self.apply(x)
+    }
+
+    fn couples_samples(&self) -> bool {
+        let is_batch = |after: &NormActivation| matches!(after.norm, Some(NormLayer::Batch(_)));
+        self.after.iter().any(is_batch)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +210,18 @@ mod tests {
             ..MlpConfig::new([5, 4, 2])
         };
         assert_eq!(parameter_count(&init(&config)), 5 * 4 + 4 + 4 + 4 * 2 + 2);
+    }
+
+    #[test]
+    fn it_plays_either_side_of_a_game_of_points() {
+        let mut config = MlpConfig::new([5, 4, 1]);
+        let mlp = init(&config);
+        assert_eq!(mlp.latent_size(), 5);
+        assert_close(&mlp.generate(row(5)), &mlp.forward(row(5)), 0.0);
+        assert_close(&mlp.score(row(5).into()).primal, &mlp.forward(row(5)), 0.0);
+        assert!(!mlp.couples_samples());
+        config.norm = Norm::batch();
+        assert!(init(&config).couples_samples());
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod minibatch_stddev;
 mod mlp;
 mod mlp_image;
 mod norm;
+mod patch_critic;
+mod projection;
 mod residual;
 mod self_attention;
 mod spectral;
@@ -58,6 +60,8 @@ pub use norm::{
     BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, GroupNorm,
     GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig,
 };
+pub use patch_critic::{PatchCritic, PatchCriticConfig};
+pub use projection::{Projection, ProjectionConfig};
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
 pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};

@@ -17,7 +17,8 @@ pub trait Generator<const D: usize>: Module {
 
 /// A module that judges samples.
 pub trait Critic<const D: usize>: Module {
-    /// Logits `[batch, 1]`, higher is more real. With a direction on `x`, the derivative of the
+    /// Logits `[batch, 1]`, higher is more real; `[batch, patches]` from a critic that judges patches by
+    /// themselves. With a direction on `x`, the derivative of the
     /// logits along it comes back as the tangent; gradient penalties are made of it.
     fn score(&self, x: Dual<D>) -> Dual<2>;
 

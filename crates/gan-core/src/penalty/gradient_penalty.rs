@@ -1,260 +1,28 @@
-//! Penalties on the length of the critic's gradient, exact although Burn differentiates once only.
+//! Penalties on the length of a gradient, exact although Burn differentiates once only.
 //!
-//! A penalty is `P(θ) = E φ(‖g_i‖)` with `g_i = ∇_{x_i} S` and `S = Σ_j D(x_j; θ)`. Its gradient in
-//! `θ` is that of `J_S(x; θ) · u`, where `u_i = φ'(‖g_i‖) · g_i / ‖g_i‖ / batch` is held constant:
+//! A penalty is `P(θ) = Σ_i s_i φ(‖g_i‖)` with `g_i = ∇_{x_i} S` and `S = Σ_j D(x_j; θ)`. Its gradient
+//! in `θ` is that of `J_S(x; θ) · u`, where `u_i = s_i φ'(‖g_i‖) · g_i / ‖g_i‖` is held constant:
 //! `uᵀ ∇_x S` is the derivative of `S` along `u`. So one ordinary backward finds `g`, and one forward
 //! pass of a dual number along `u` gives a scalar whose ordinary gradient is the penalty's.
 
+use burn::module::Module;
 use burn::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use super::GradientPenalty;
 use crate::dual::Dual;
-use crate::error::ConfigError;
 use crate::nn::Critic;
-use crate::rng::Stream;
-
-/// A penalty on the length of a gradient. Implement it to bring one of your own.
-pub trait GradientPenalty {
-    /// The penalty `φ(n)` of a gradient of length `n`, elementwise.
-    fn phi(&self, norm: Tensor<1>) -> Tensor<1>;
-
-    /// Its derivative `φ'(n)`, elementwise.
-    fn slope(&self, norm: Tensor<1>) -> Tensor<1>;
-}
-
-/// Where a penalty is evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PenaltyPoints {
-    /// At real samples.
-    Real,
-    /// At generated samples.
-    Fake,
-    /// At `α·real + (1 − α)·fake` with one uniform `α` per pair.
-    Between,
-    /// At real samples plus `½ · s · U[0, 1)` per value, `s` the standard deviation of the batch.
-    Perturbed,
-}
-
-/// The gradient penalties of the literature; `n` is `‖∇ₓ D(x)‖`, one number per sample.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
-pub enum PenaltyRule {
-    /// `γ/2 · n²` at real samples, [Mescheder et al. 2018](https://arxiv.org/abs/1801.04406),
-    /// equation 9.
-    R1 {
-        /// Weight `γ`, 0 or more; 10 in the paper, less for small pictures.
-        gamma: f64,
-    },
-    /// `γ/2 · n²` at generated samples, equation 10 of the same paper.
-    R2 {
-        /// Weight `γ`, 0 or more.
-        gamma: f64,
-    },
-    /// `λ (n − target)²` between, [Gulrajani et al. 2017](https://arxiv.org/abs/1704.00028).
-    WganGp {
-        /// Weight `λ`, 0 or more; 10 in the paper.
-        lambda: f64,
-        /// The length aimed at, 0 or more. Default: 1; ProGAN has used 750.
-        #[serde(default = "one")]
-        target: f64,
-        /// Leave shorter gradients alone. Default: no.
-        #[serde(default)]
-        one_sided: bool,
-    },
-    /// `λ max(0, n − 1)²` between, [Petzka et al. 2017](https://arxiv.org/abs/1709.08894).
-    WganLp {
-        /// Weight `λ`, 0 or more.
-        lambda: f64,
-    },
-    /// `λ (n − k)²` at perturbed real samples, [Kodali et al. 2017](https://arxiv.org/abs/1705.07215).
-    Dragan {
-        /// Weight `λ`, 0 or more; 10 in the paper.
-        lambda: f64,
-        /// The length aimed at, 0 or more; 1 in the paper.
-        k: f64,
-    },
-    /// `λ n²` between, [Thanh-Tung et al. 2019](https://arxiv.org/abs/1902.03984).
-    ZeroCentered {
-        /// Weight `λ`, 0 or more.
-        lambda: f64,
-    },
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-/// `weight · (n − target)²`, for longer gradients only if `one_sided`: every rule is one of these.
-struct Parabola {
-    weight: f64,
-    target: f64,
-    one_sided: bool,
-}
-
-impl Parabola {
-    fn excess(&self, norm: Tensor<1>) -> Tensor<1> {
-        let excess = norm - self.target;
-        if self.one_sided {
-            excess.clamp_min(0.0)
-        } else {
-            excess
-        }
-    }
-}
-
-impl PenaltyRule {
-    /// Where it is evaluated.
-    pub fn points(&self) -> PenaltyPoints {
-        match self {
-            Self::R1 { .. } => PenaltyPoints::Real,
-            Self::R2 { .. } => PenaltyPoints::Fake,
-            Self::WganGp { .. } | Self::WganLp { .. } | Self::ZeroCentered { .. } => {
-                PenaltyPoints::Between
-            }
-            Self::Dragan { .. } => PenaltyPoints::Perturbed,
-        }
-    }
-
-    fn parabola(&self) -> Parabola {
-        let (weight, target, one_sided) = match *self {
-            Self::R1 { gamma } | Self::R2 { gamma } => (gamma / 2.0, 0.0, false),
-            Self::WganGp {
-                lambda,
-                target,
-                one_sided,
-            } => (lambda, target, one_sided),
-            Self::WganLp { lambda } => (lambda, 1.0, true),
-            Self::Dragan { lambda, k } => (lambda, k, false),
-            Self::ZeroCentered { lambda } => (lambda, 0.0, false),
-        };
-        Parabola {
-            weight,
-            target,
-            one_sided,
-        }
-    }
-}
-
-impl GradientPenalty for PenaltyRule {
-    fn phi(&self, norm: Tensor<1>) -> Tensor<1> {
-        let parabola = self.parabola();
-        parabola.excess(norm).square() * parabola.weight
-    }
-
-    fn slope(&self, norm: Tensor<1>) -> Tensor<1> {
-        let parabola = self.parabola();
-        parabola.excess(norm) * (2.0 * parabola.weight)
-    }
-}
-
-impl PenaltyPoints {
-    /// The samples to evaluate at, off the tape of whatever made them.
-    ///
-    /// # Shapes
-    ///
-    /// - real, fake: `[batch, …]`, the same for both
-    /// - output: `[batch, …]`
-    ///
-    /// # Panics
-    ///
-    /// Panics if the shapes differ where both are used.
-    pub fn draw<const D: usize>(
-        &self,
-        real: Tensor<D>,
-        fake: Tensor<D>,
-        stream: &mut Stream,
-    ) -> Tensor<D> {
-        match self {
-            Self::Real => real.detach(),
-            Self::Fake => fake.detach(),
-            Self::Between => {
-                assert_eq!(
-                    real.dims(),
-                    fake.dims(),
-                    "a penalty between real and fake needs as many of each, of one shape"
-                );
-                let mut shape = [1; D];
-                shape[0] = real.dims()[0];
-                let alpha = stream.uniform(shape, 0.0, 1.0, &real.device());
-                let (real, fake) = (real.detach(), fake.detach());
-                fake.clone() + (real - fake) * alpha
-            }
-            Self::Perturbed => {
-                let real = real.detach();
-                let uniform = stream.uniform(real.dims(), 0.0, 1.0, &real.device());
-                let centered = real.clone() - real.clone().mean().reshape([1; D]);
-                let deviation = centered.square().mean().sqrt().reshape([1; D]);
-                real + uniform * deviation * 0.5
-            }
-        }
-    }
-}
-
-/// A gradient penalty and how often to apply it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PenaltyConfig {
-    /// Which penalty.
-    pub rule: PenaltyRule,
-    /// In every so many rounds, with as many times its weight ("lazy regularisation", 16 in
-    /// StyleGAN2); 1 or more. Default: 1.
-    #[serde(default = "every_round")]
-    pub every: u64,
-}
-
-fn every_round() -> u64 {
-    1
-}
-
-impl PenaltyConfig {
-    /// Says what is wrong with the numbers.
-    ///
-    /// # Errors
-    ///
-    /// If a number is not finite or outside its range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |field: &str, value: f64| {
-            if value.is_finite() && value >= 0.0 {
-                Ok(())
-            } else {
-                Err(ConfigError::new(
-                    format!("penalty.rule.{field}"),
-                    value,
-                    "a finite number, 0 or more",
-                ))
-            }
-        };
-        match self.rule {
-            PenaltyRule::R1 { gamma } | PenaltyRule::R2 { gamma } => check("gamma", gamma)?,
-            PenaltyRule::WganLp { lambda } | PenaltyRule::ZeroCentered { lambda } => {
-                check("lambda", lambda)?;
-            }
-            PenaltyRule::WganGp { lambda, target, .. } => {
-                check("lambda", lambda)?;
-                check("target", target)?;
-            }
-            PenaltyRule::Dragan { lambda, k } => {
-                check("lambda", lambda)?;
-                check("k", k)?;
-            }
-        }
-        if self.every == 0 {
-            return Err(ConfigError::new("penalty.every", 0, "1 or more rounds"));
-        }
-        Ok(())
-    }
-}
 
 /// A penalty, ready for a loss and for a log. Both of shape `[1]`.
 #[derive(Clone, Debug)]
 pub struct Penalty {
-    /// Its gradient in the critic's parameters is that of the penalty; its value means nothing.
+    /// Its gradient in the parameters is that of the penalty; its value means nothing.
     pub surrogate: Tensor<1>,
     /// The value of the penalty, off the tape.
     pub value: Tensor<1>,
 }
 
-/// The penalty `mean_i φ(‖∇_{x_i} Σ_j D(x_j)‖)`, exact for critics that couple samples as well.
+/// The penalty `Σ_i shares_i · φ(‖∇_{x_i} Σ_j D(x_j)‖)`, a mean for all rules but maxGP; exact for
+/// critics that couple samples as well.
 ///
 /// Where a gradient is zero its direction is taken to be zero, as PyTorch does for the norm.
 ///
@@ -272,42 +40,87 @@ pub fn gradient_penalty<const D: usize, C: Critic<D>>(
     critic: &C,
     x: Tensor<D>,
 ) -> Penalty {
-    let x = x.detach();
-    let gradient = input_gradient(critic, x.clone());
-    let batch = gradient.dims()[0];
-    let norm = per_sample_norm(gradient.clone());
-    let value = rule.phi(norm.clone()).mean();
+    gradient_penalty_of(rule, critic, x, |critic, x| critic.score(x))
+}
 
-    let mut per_sample = [1; D];
-    per_sample[0] = batch;
-    // Where the critic is flat 0/0 would be NaN; with a far smaller limit slope/limit is infinite and
-    // times zero NaN again.
-    let factor = rule.slope(norm.clone()) / norm.clamp_min(1e-12) / batch as f64;
-    let along = Tensor::from_inner(gradient * factor.reshape(per_sample));
-    let scores = critic.score(Dual::new(x, along));
-    let surrogate = scores
+/// [`gradient_penalty`] of whatever `judge` makes of a module: a critic that is also told labels, or one
+/// that answers with a map of logits. All entries of the answer are summed.
+///
+/// `judge` is called with the module and with a frozen copy of it, and must be the same function each
+/// time.
+///
+/// ```
+/// use burn::prelude::*;
+/// use gan_core::dual::Forward;
+/// use gan_core::nn::LinearConfig;
+/// use gan_core::penalty::{PenaltyRule, gradient_penalty_of};
+/// use gan_core::rng::Stream;
+///
+/// let device = Device::flex().autodiff();
+/// let (mut stream, rule) = (Stream::new(1, "doc", 0), PenaltyRule::R1 { gamma: 10.0 });
+/// let layer = LinearConfig::new(2, 3).init(&mut stream, &device);
+/// let x = stream.normal([4, 2], &device);
+/// let penalty = gradient_penalty_of(&rule, &layer, x, |layer, x| layer.apply(x).tanh());
+/// let gradients = penalty.surrogate.backward(); // those of the penalty
+/// assert!(layer.weight.val().grad(&gradients).is_some());
+/// ```
+///
+/// # Panics
+///
+/// As [`gradient_penalty`].
+pub fn gradient_penalty_of<const D: usize, const E: usize, M: Module>(
+    rule: &impl GradientPenalty,
+    module: &M,
+    x: Tensor<D>,
+    judge: impl Fn(&M, Dual<D>) -> Dual<E>,
+) -> Penalty {
+    let x = x.detach();
+    let gradient = input_gradient(module, x.clone(), |frozen, x| judge(frozen, x).primal.sum());
+    let norm = sum_of_squares(gradient.clone()).sqrt();
+    let shares = rule.shares(norm.clone());
+    let value = (rule.phi(norm.clone()) * shares.clone()).sum();
+    let along = along(gradient, norm.clone(), rule.slope(norm) * shares);
+    let surrogate = judge(module, Dual::new(x, along))
         .tangent
         .expect("a tangent went in, and a critic depends on its input")
         .sum();
     Penalty { surrogate, value }
 }
 
-/// `∇_x Σ_j D(x_j)`, off the tape.
-fn input_gradient<const D: usize, C: Critic<D>>(critic: &C, x: Tensor<D>) -> Tensor<D> {
+/// `∇_x total(x)`, off the tape.
+pub(super) fn input_gradient<const D: usize, M: Module>(
+    module: &M,
+    x: Tensor<D>,
+    total: impl FnOnce(&M, Dual<D>) -> Tensor<1>,
+) -> Tensor<D> {
     // Frozen, so that backward skips the weights; not `valid()`, which leaves training mode.
-    let frozen = critic.clone().no_grad();
+    let frozen = module.clone().no_grad();
     // `detach` keeps a leaf's flag, and a fresh leaf is needed to ask for the gradient.
     let x = Tensor::from_inner(x.inner()).require_grad();
-    let scores = frozen.score(x.clone().into()).primal;
-    x.grad(&scores.sum().backward())
+    let total = total(&frozen, x.clone().into());
+    x.grad(&total.backward())
         .unwrap_or_else(|| x.inner().zeros_like())
 }
 
+/// `slope · g / ‖g‖` for every sample, as a constant of the tape's device.
+pub(super) fn along<const D: usize>(
+    gradient: Tensor<D>,
+    norm: Tensor<1>,
+    slope: Tensor<1>,
+) -> Tensor<D> {
+    let mut per_sample = [1; D];
+    per_sample[0] = gradient.dims()[0];
+    // Where the gradient is zero 0/0 would be NaN; with a far smaller limit slope/limit is infinite
+    // and times zero NaN again.
+    let factor = slope / norm.clamp_min(1e-12);
+    Tensor::from_inner(gradient * factor.reshape(per_sample))
+}
+
 /// `[batch, …]` → `[batch]`.
-fn per_sample_norm<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+pub(super) fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let batch = x.dims()[0];
     let flat: Tensor<2> = x.reshape([batch as i64, -1]);
-    flat.square().sum_dim(1).sqrt().reshape([batch])
+    flat.square().sum_dim(1).reshape([batch])
 }
 
 #[cfg(test)]
@@ -315,6 +128,8 @@ mod tests {
     use burn::module::{Module, Param};
 
     use super::*;
+    use crate::penalty::PenaltyRule;
+    use crate::rng::Stream;
 
     /// `D(x) = x · w`, so that the gradient is `w` everywhere.
     #[derive(Module, Debug)]
@@ -380,7 +195,7 @@ mod tests {
         }
     }
 
-    fn rules() -> [PenaltyRule; 7] {
+    fn rules() -> [PenaltyRule; 10] {
         let gp = |target, one_sided| PenaltyRule::WganGp {
             lambda: 10.0,
             target,
@@ -397,6 +212,9 @@ mod tests {
                 k: 2.0,
             },
             PenaltyRule::ZeroCentered { lambda: 4.0 },
+            PenaltyRule::WganDiv { k: 2.0, p: 6.0 },
+            PenaltyRule::WganDiv { k: 0.5, p: 3.5 },
+            PenaltyRule::MaxGp { lambda: 3.0 },
         ]
     }
 
@@ -439,7 +257,10 @@ mod tests {
                 (lambda * excess * excess, 2.0 * lambda * excess)
             }
             PenaltyRule::Dragan { lambda, k } => (lambda * (n - k).powi(2), 2.0 * lambda * (n - k)),
-            PenaltyRule::ZeroCentered { lambda } => (lambda * n * n, 2.0 * lambda * n),
+            PenaltyRule::ZeroCentered { lambda } | PenaltyRule::MaxGp { lambda } => {
+                (lambda * n * n, 2.0 * lambda * n)
+            }
+            PenaltyRule::WganDiv { k, p } => (k * n.powf(p), k * p * n.powf(p - 1.0)),
         }
     }
 
@@ -552,74 +373,24 @@ mod tests {
         assert!(made.grad(&penalty.surrogate.backward()).is_none());
     }
 
+    /// `D(x) = ½ |x|²`, whose gradient at `x` is `x` itself.
     #[test]
-    fn points_between_lie_on_the_segment_with_one_share_per_sample() {
-        let real = Tensor::<3>::ones([50, 2, 2], &device());
-        let fake = real.zeros_like();
-        let mut stream = Stream::new(1, "penalty", 0);
-        let x = values(PenaltyPoints::Between.draw(real, fake, &mut stream));
-        let shares: Vec<f64> = x.chunks(4).map(|sample| sample[0]).collect();
-        assert!(
-            x.chunks(4)
-                .all(|sample| sample.iter().all(|v| *v == sample[0]))
-        );
-        assert!(shares.iter().all(|a| (0.0..1.0).contains(a)));
-        let spread =
-            shares.iter().cloned().fold(0.0, f64::max) - shares.iter().cloned().fold(1.0, f64::min);
-        assert!(spread > 0.8, "{spread}");
-    }
-
-    #[test]
-    fn other_points_are_where_they_say() {
-        let (real, fake) = (random("real", [40, 5]), random("fake", [40, 5]));
-        let mut stream = Stream::new(1, "penalty", 0);
-        let mut draw =
-            |points: PenaltyPoints| values(points.draw(real.clone(), fake.clone(), &mut stream));
-        assert_eq!(draw(PenaltyPoints::Real), values(real.clone()));
-        assert_eq!(draw(PenaltyPoints::Fake), values(fake.clone()));
-        let x = values(real.clone());
-        let mean = x.iter().sum::<f64>() / 200.0;
-        let deviation = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 200.0).sqrt();
-        let shift: Vec<f64> = draw(PenaltyPoints::Perturbed)
-            .iter()
-            .zip(x)
-            .map(|(p, x)| p - x)
-            .collect();
-        assert!(
-            shift
-                .iter()
-                .all(|s| *s > -1e-6 && *s < 0.5 * deviation + 1e-6)
-        );
-        let mean = shift.iter().sum::<f64>() / 200.0;
-        assert!((mean - 0.25 * deviation).abs() < 0.05, "{mean}");
-    }
-
-    #[test]
-    #[should_panic(expected = "as many of each")]
-    fn points_between_need_pairs() {
-        let mut stream = Stream::new(1, "penalty", 0);
-        PenaltyPoints::Between.draw(random("a", [3, 2]), random("b", [2, 2]), &mut stream);
-    }
-
-    #[test]
-    fn settings_are_read_checked_and_refused_by_name() {
-        let text = r#"{"rule": {"kind": "wgan_gp", "lambda": 10.0}}"#;
-        let config: PenaltyConfig = serde_json::from_str(text).unwrap();
-        let rule = PenaltyRule::WganGp {
-            lambda: 10.0,
-            target: 1.0,
-            one_sided: false,
+    fn the_longest_gradient_of_a_batch_is_penalised_alone_and_ties_share() {
+        let rule = PenaltyRule::MaxGp { lambda: 3.0 };
+        let judge = |scale: &Linear, x: Dual<2>| {
+            let half = x.clone() * x * 0.5;
+            half.linear_map(|x| x.matmul(scale.w.val()))
         };
-        assert_eq!(config, PenaltyConfig { rule, every: 1 });
-        assert!(config.validate().is_ok());
-        let every = PenaltyConfig { rule, every: 0 };
-        assert_eq!(every.validate().unwrap_err().field, "penalty.every");
-        for bad in [-1.0, f64::NAN, f64::INFINITY] {
-            let rule = PenaltyRule::R1 { gamma: bad };
-            let error = PenaltyConfig { rule, every: 1 }.validate().unwrap_err();
-            assert_eq!(error.field, "penalty.rule.gamma");
+        let x = Tensor::from_floats([[3.0, 0.0], [0.0, 4.0], [1.0, 1.0]], &device());
+        let penalty = gradient_penalty_of(&rule, &linear([1.0, 1.0]), x, judge);
+        close(value(&penalty), 3.0 * 16.0, 1e-5, &rule);
+        // The two longest are as long: 3 · 16 · w₁² for one, 3 · 16 · w₂² for the other, halved.
+        let critic = linear([1.0, 1.0]);
+        let x = Tensor::from_floats([[4.0, 0.0], [0.0, 4.0], [1.0, 1.0]], &device());
+        let penalty = gradient_penalty_of(&rule, &critic, x, judge);
+        let gradients = penalty.surrogate.backward();
+        for slope in values(critic.w.val().grad(&gradients).unwrap()) {
+            close(slope, 3.0 * 16.0, 1e-5, &rule);
         }
-        let text = r#"{"rule": {"kind": "r1", "gamma": 1.0, "gama": 2.0}}"#;
-        assert!(serde_json::from_str::<PenaltyConfig>(text).is_err());
     }
 }

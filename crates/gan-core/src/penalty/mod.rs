@@ -1,18 +1,24 @@
-//! Limits on the players: penalties on the critic's gradient and scores, on weights, and on how the critic
-//! answers to small changes.
+//! Limits on the players: penalties on gradients and scores, on weights, and on how the critic answers to
+//! small changes.
 
+mod config;
 mod consistency;
 mod gradient_penalty;
 mod historical_average;
 mod orthogonal;
+mod path_length;
+mod points;
+mod rule;
 mod scores;
 mod weight_clip;
 
+pub use config::{PenaltyConfig, lazy_optimizer};
 pub use consistency::{ConsistencyConfig, LatentConsistencyConfig, inconsistency};
-pub use gradient_penalty::{
-    GradientPenalty, Penalty, PenaltyConfig, PenaltyPoints, PenaltyRule, gradient_penalty,
-};
+pub use gradient_penalty::{Penalty, gradient_penalty, gradient_penalty_of};
 pub use historical_average::HistoricalAverage;
 pub use orthogonal::{OrthogonalConfig, orthogonal_penalty};
+pub use path_length::{PathLength, PathLengthConfig};
+pub use points::PenaltyPoints;
+pub use rule::{GradientPenalty, PenaltyRule};
 pub use scores::{Lecam, LecamConfig, TopKConfig, drift};
 pub use weight_clip::clip_weights;

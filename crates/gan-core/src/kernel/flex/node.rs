@@ -314,14 +314,7 @@ impl Backward<Flex, 1> for LeakyRelu {
         let (y, slope) = ops.state;
         let [parent] = ops.parents;
         if let Some(node) = parent {
-            let shape = upstream.layout().shape().clone();
-            let gradient = elementwise(values(&upstream), values(&y), move |g, y| {
-                if y > 0.0 { g } else { slope * g }
-            });
-            gradients.register::<Flex>(
-                node.id,
-                Primitive::from_data(TensorData::new(gradient, shape)),
-            );
+            gradients.register::<Flex>(node.id, leaky_tangent(&upstream, &y, slope));
         }
     }
 }
@@ -343,6 +336,39 @@ pub(crate) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> 
         OpsKind::UnTracked(prepared) => prepared.finish(y),
     };
     Tensor::from_primitive::<Autodiff<Flex>>(y)
+}
+
+fn leaky_tangent(tangent: &Primitive, y: &Primitive, slope: f32) -> Primitive {
+    let masked = elementwise(values(tangent), values(y), move |t, y| {
+        if y > 0.0 { t } else { slope * t }
+    });
+    Primitive::from_data(TensorData::new(masked, tangent.layout().shape().clone()))
+}
+
+/// The tangent of a leaky ReLU with output `y`, on the tape or off it.
+pub(crate) fn leaky_relu_tangent<const D: usize>(
+    tangent: Tensor<D>,
+    y: Tensor<D>,
+    slope: f64,
+) -> Tensor<D> {
+    let slope = slope as f32;
+    if !tangent.device().is_autodiff() {
+        let (tangent, y) = (super::contiguous(tangent), super::contiguous(y));
+        return Tensor::from_primitive::<Flex>(leaky_tangent(&tangent, &y, slope));
+    }
+    let tangent = tracked(tangent);
+    let y = tracked(y).into_primitive().to_contiguous();
+    // Linear in the tangent, so the step back is the activation's own.
+    let prepared = LeakyRelu
+        .prepare::<NoCheckpointing>([tangent.node()])
+        .compute_bound()
+        .stateful();
+    let masked = leaky_tangent(&tangent.into_primitive().to_contiguous(), &y, slope);
+    let masked = match prepared {
+        OpsKind::Tracked(prepared) => prepared.finish((y, slope), masked),
+        OpsKind::UnTracked(prepared) => prepared.finish(masked),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(masked)
 }
 
 /// Whether a tensor lives on flex, on the tape or off it, in `f32` and without checkpointing.
