@@ -1,5 +1,22 @@
 //! Networks that turn pictures into features.
 
+mod digits;
+mod inception;
+mod layers;
+mod resize;
+mod vgg;
+mod weights;
+
+use std::fmt;
+
+use burn::prelude::*;
+
+pub use digits::{DigitClassifier, DigitFeatures};
+pub use inception::{InceptionFeatures, InceptionV3};
+pub use resize::ResizeMode;
+pub use vgg::{Lpips, Vgg16, VggFeatures};
+pub use weights::{Checksum, Weights, save_half};
+
 use crate::error::MetricError;
 
 /// Size of a batch of pictures of 8 bits per channel, stored `[count][height][width][channels]`.
@@ -24,6 +41,35 @@ impl PictureShape {
     /// Bytes of all pictures.
     pub fn num_bytes(&self) -> usize {
         self.count * self.picture_size()
+    }
+
+    /// Whether there are as many bytes as the shape says.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricError::Size`] if not.
+    pub fn check_bytes(&self, pictures: &[u8]) -> Result<(), MetricError> {
+        if pictures.len() == self.num_bytes() {
+            return Ok(());
+        }
+        Err(MetricError::Size {
+            what: format!("bytes of {} pictures of {self}", self.count),
+            found: pictures.len(),
+            expected: self.num_bytes(),
+            advice: "give pictures and shape of one batch".into(),
+        })
+    }
+}
+
+impl fmt::Display for PictureShape {
+    /// Size of one picture, as in `28x28 grey` (height first).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{} ", self.height, self.width)?;
+        match self.channels {
+            1 => f.write_str("grey"),
+            3 => f.write_str("RGB"),
+            channels => write!(f, "with {channels} channels"),
+        }
     }
 }
 
@@ -53,4 +99,12 @@ pub trait Features {
     ///
     /// If the network cannot take pictures of this shape.
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError>;
+}
+
+/// The values of a tensor, row by row.
+fn host_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data()
+        .convert::<f32>()
+        .try_to_vec()
+        .expect("it has just been converted to f32")
 }
