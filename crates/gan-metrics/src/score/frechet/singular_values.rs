@@ -238,7 +238,14 @@ mod tests {
 
     #[test]
     fn the_sum_is_that_of_the_values_put_in() {
-        for (rows, columns) in [(1usize, 1usize), (2, 1), (1, 3), (70, 70), (150, 90), (90, 150)] {
+        for (rows, columns) in [
+            (1usize, 1usize),
+            (2, 1),
+            (1, 3),
+            (70, 70),
+            (150, 90),
+            (90, 150),
+        ] {
             for rank in [1, rows.min(columns).div_ceil(2), rows.min(columns)] {
                 let values: Vec<f64> = (0..rank).map(|k| 0.5 + (k * k) as f64).collect();
                 let sum: f64 = values.iter().sum();
