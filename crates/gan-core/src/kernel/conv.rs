@@ -65,16 +65,16 @@ pub fn conv2d(
             big: [height, width],
             small_channels,
             small,
-            kernel,
+            kernel: [kernel; 2],
             stride,
-            padding,
+            padding: [padding; 2],
         };
         return flex::node::conv(Direction::Down, x, weight, bias, shape);
     }
     plain_conv2d(x, weight, bias, stride, padding)
 }
 
-fn assert_channels(what: &str, input: usize, weight: usize) {
+pub(super) fn assert_channels(what: &str, input: usize, weight: usize) {
     assert_eq!(
         input, weight,
         "{what}: the input has {input} channels, the weight wants {weight}"
@@ -118,9 +118,9 @@ pub fn conv_transpose2d(
             big: [height, width].map(|size| (size - 1) * stride + kernel - 2 * padding),
             small_channels,
             small: [height, width],
-            kernel,
+            kernel: [kernel; 2],
             stride,
-            padding,
+            padding: [padding; 2],
         };
         return flex::node::conv(Direction::Up, x, weight, bias, shape);
     }

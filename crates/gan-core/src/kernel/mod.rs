@@ -7,10 +7,12 @@ mod activation;
 mod conv;
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
+mod frozen;
 mod norm;
 mod update;
 
 pub use activation::{leaky_relu, leaky_relu_tangent};
 pub use conv::{conv_transpose2d, conv2d, linear};
+pub use frozen::FrozenConv2d;
 pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};
 pub use update::{AdamStep, adam_step, lerp, sum_of_squares};

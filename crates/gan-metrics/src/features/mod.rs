@@ -1,1 +1,110 @@
 //! Networks that turn pictures into features.
+
+mod digits;
+mod inception;
+mod layers;
+mod resize;
+mod vgg;
+mod weights;
+
+use std::fmt;
+
+use burn::prelude::*;
+
+pub use digits::{DigitClassifier, DigitFeatures};
+pub use inception::{InceptionFeatures, InceptionV3};
+pub use resize::ResizeMode;
+pub use vgg::{Lpips, Vgg16, VggFeatures};
+pub use weights::{Checksum, Weights, save_half};
+
+use crate::error::MetricError;
+
+/// Size of a batch of pictures of 8 bits per channel, stored `[count][height][width][channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureShape {
+    /// Number of pictures.
+    pub count: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Interleaved channels: 1 grey, 3 RGB.
+    pub channels: usize,
+}
+
+impl PictureShape {
+    /// Bytes of one picture.
+    pub fn picture_size(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Bytes of all pictures.
+    pub fn num_bytes(&self) -> usize {
+        self.count * self.picture_size()
+    }
+
+    /// Whether there are as many bytes as the shape says.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricError::Size`] if not.
+    pub fn check_bytes(&self, pictures: &[u8]) -> Result<(), MetricError> {
+        if pictures.len() == self.num_bytes() {
+            return Ok(());
+        }
+        Err(MetricError::Size {
+            what: format!("bytes of {} pictures of {self}", self.count),
+            found: pictures.len(),
+            expected: self.num_bytes(),
+            advice: "give pictures and shape of one batch".into(),
+        })
+    }
+}
+
+impl fmt::Display for PictureShape {
+    /// Size of one picture, as in `28x28 grey` (height first).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{} ", self.height, self.width)?;
+        match self.channels {
+            1 => f.write_str("grey"),
+            3 => f.write_str("RGB"),
+            channels => write!(f, "with {channels} channels"),
+        }
+    }
+}
+
+/// Features of a batch of pictures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeatureBatch {
+    /// Row-major `[count, size]`.
+    pub values: Vec<f32>,
+    /// Row-major `[count, classes]`, each row sums to 1; `None` if the network does not classify.
+    pub probabilities: Option<Vec<f32>>,
+    /// Number of classes; 0 if the network does not classify.
+    pub classes: usize,
+}
+
+/// Turns pictures into features that a score compares.
+pub trait Features {
+    /// Name with everything that decides the numbers: network, weights, resizing mode. Scores carry
+    /// it, and statistics are kept under it.
+    fn name(&self) -> String;
+
+    /// Number of features of one picture.
+    fn size(&self) -> usize;
+
+    /// Features of `pictures`, which are [`shape.num_bytes()`](PictureShape::num_bytes) bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the network cannot take pictures of this shape.
+    fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError>;
+}
+
+/// The values of a tensor, row by row.
+fn host_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data()
+        .convert::<f32>()
+        .try_to_vec()
+        .expect("it has just been converted to f32")
+}

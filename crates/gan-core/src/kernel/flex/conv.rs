@@ -36,12 +36,12 @@ pub(crate) struct ConvShape {
     pub small_channels: usize,
     /// Height and width on the small side (its output).
     pub small: [usize; 2],
-    /// Side of the kernel.
-    pub kernel: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
     /// Stride.
     pub stride: usize,
-    /// Zero padding on every side.
-    pub padding: usize,
+    /// Zero padding above and below, left and right.
+    pub padding: [usize; 2],
 }
 
 /// Floats of packed input a task works on: half of a second-level cache of 1 MiB.
@@ -64,16 +64,25 @@ impl ConvShape {
         (GROUP_FLOATS / floats.max(1)).clamp(1, fair.max(1))
     }
 
+    /// Values of a kernel.
+    fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// How far a kernel reaches in a phase.
+    fn reach(&self) -> [usize; 2] {
+        self.kernel.map(|kernel| (kernel - 1) / self.stride)
+    }
+
     /// Rows and columns of a plane of the packed big side.
     fn phase_plane(&self) -> [usize; 2] {
-        let reach = (self.kernel - 1) / self.stride;
         [0, 1].map(|axis| {
             if self.stride == 1 {
                 // The zeros after a row are also the zeros before the next one.
-                let after = (self.kernel - 1).saturating_sub(self.padding);
-                (self.big[axis] + self.padding.max(after)).max(self.small[axis])
+                let after = (self.kernel[axis] - 1).saturating_sub(self.padding[axis]);
+                (self.big[axis] + self.padding[axis].max(after)).max(self.small[axis])
             } else {
-                self.small[axis] + reach
+                self.small[axis] + self.reach()[axis]
             }
         })
     }
@@ -87,22 +96,46 @@ pub(crate) fn convolve(
     bias: Option<&[f32]>,
     shape: &ConvShape,
 ) -> Vec<f32> {
+    let panels = pack_weight(weight, shape);
+    match bias {
+        Some(bias) => convolve_packed(x, &panels, shape, |m| {
+            let bias = bias[m];
+            move |value| value + bias
+        }),
+        None => convolve_packed(x, &panels, shape, |_| |value| value),
+    }
+}
+
+/// The weight of a [`convolve`] as [`convolve_packed`] reads it: batch and size of the pictures do not
+/// matter.
+pub(crate) fn pack_weight(weight: &[f32], shape: &ConvShape) -> Vec<f32> {
+    let taps = phase_taps(shape, &big_packing(shape, 1));
+    let depth = shape.big_channels * shape.area();
+    let mut panels = Vec::new();
+    pack_panels(shape.small_channels, taps.len(), &mut panels, |m, k| {
+        weight[m * depth + taps[k].weight]
+    });
+    panels
+}
+
+/// [`convolve`] with a packed weight; `finish(channel)` makes outputs of sums.
+pub(crate) fn convolve_packed<F: Fn(f32) -> f32>(
+    x: &[f32],
+    panels: &[f32],
+    shape: &ConvShape,
+    finish: impl Fn(usize) -> F + Send + Sync,
+) -> Vec<f32> {
     let packing = big_packing(shape, 1);
     let group = shape.group(packing.floats());
     let packing = Packing {
         pictures: group,
         ..packing
     };
-    let taps = phase_taps(shape, &packing);
-    let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
-    let mut panels = Vec::new();
-    let (depth, channels) = (
-        shape.big_channels * shape.kernel * shape.kernel,
-        shape.small_channels,
-    );
-    pack_panels(channels, taps.len(), &mut panels, |m, k| {
-        weight[m * depth + taps[k].weight]
-    });
+    let offsets: Vec<usize> = phase_taps(shape, &packing)
+        .iter()
+        .map(|tap| tap.offset)
+        .collect();
+    let channels = shape.small_channels;
     let placement = Placement {
         size: shape.small,
         stride: 1,
@@ -116,16 +149,15 @@ pub(crate) fn convolve(
             with_packed(&packing, x, |b, c| {
                 multiply_and_place(
                     &packing,
-                    &panels,
+                    panels,
                     channels,
                     &offsets,
                     b,
                     c,
                     |m, from, picture| {
-                        let bias = bias.map_or(0.0, |bias| bias[m]);
                         let to =
                             &mut y[(picture * channels + m) * shape.small[0] * shape.small[1]..];
-                        placement.place(from, packing.plane[1], bias, to);
+                        placement.place(from, packing.plane[1], to, finish(m));
                     },
                 );
             });
@@ -150,7 +182,7 @@ pub(crate) fn convolve_transposed(
         ..packing
     };
     let channels = shape.big_channels;
-    let area = shape.kernel * shape.kernel;
+    let area = shape.area();
     let jobs: Vec<(Vec<f32>, Vec<usize>, Placement)> = phases
         .each(shape, &packing)
         .map(|(taps, placement)| {
@@ -179,7 +211,7 @@ pub(crate) fn convolve_transposed(
                             let bias = bias.map_or(0.0, |bias| bias[m]);
                             let to =
                                 &mut y[(picture * channels + m) * shape.big[0] * shape.big[1]..];
-                            placement.place(from, packing.plane[1], bias, to);
+                            placement.place(from, packing.plane[1], to, |value| value + bias);
                         },
                     );
                 }
@@ -236,7 +268,7 @@ struct Tap {
 
 fn big_packing(shape: &ConvShape, pictures: usize) -> Packing {
     let plane = shape.phase_plane();
-    let reach = (shape.kernel - 1) / shape.stride;
+    let reach = shape.reach();
     Packing {
         channels: shape.big_channels,
         size: shape.big,
@@ -244,7 +276,7 @@ fn big_packing(shape: &ConvShape, pictures: usize) -> Packing {
         before: shape.padding,
         plane,
         pictures,
-        tail: reach * (plane[1] + 1),
+        tail: reach[0] * plane[1] + reach[1],
     }
 }
 
@@ -253,14 +285,14 @@ fn phase_taps(shape: &ConvShape, packing: &Packing) -> Vec<Tap> {
     let row_stride = packing.row_stride();
     let mut taps = Vec::new();
     for channel in 0..shape.big_channels {
-        for phase_y in 0..stride.min(kernel) {
-            for phase_x in 0..stride.min(kernel) {
+        for phase_y in 0..stride.min(kernel[0]) {
+            for phase_x in 0..stride.min(kernel[1]) {
                 let row = (channel * stride + phase_y) * stride + phase_x;
-                for y in (phase_y..kernel).step_by(stride) {
-                    for x in (phase_x..kernel).step_by(stride) {
+                for y in (phase_y..kernel[0]).step_by(stride) {
+                    for x in (phase_x..kernel[1]).step_by(stride) {
                         taps.push(Tap {
                             channel,
-                            weight: (channel * kernel + y) * kernel + x,
+                            weight: (channel * kernel[0] + y) * kernel[1] + x,
                             offset: row * row_stride + y / stride * packing.plane[1] + x / stride,
                         });
                     }
@@ -273,24 +305,24 @@ fn phase_taps(shape: &ConvShape, packing: &Packing) -> Vec<Tap> {
 
 /// How the small side must be padded so that every phase of the output finds its input.
 struct OutputPhases {
-    before: usize,
+    before: [usize; 2],
     after: [usize; 2],
-    furthest: usize,
+    furthest: [usize; 2],
 }
 
 impl OutputPhases {
     fn new(shape: &ConvShape) -> Self {
-        let mut before = 0;
+        let mut before = [0, 0];
         let mut after = [0, 0];
-        let mut furthest = 0;
-        for phase in 0..shape.stride {
-            for (_, shift) in axis_taps(shape, phase) {
-                before = before.max((-shift).max(0) as usize);
-                furthest = furthest.max(shift.max(0) as usize);
-                for (axis, after) in after.iter_mut().enumerate() {
+        let mut furthest = [0, 0];
+        for axis in 0..2 {
+            for phase in 0..shape.stride {
+                for (_, shift) in axis_taps(shape, axis, phase) {
+                    before[axis] = before[axis].max((-shift).max(0) as usize);
+                    furthest[axis] = furthest[axis].max(shift.max(0) as usize);
                     let count = phase_count(shape.big[axis], phase, shape.stride) as isize;
                     let past = count - 1 + shift - (shape.small[axis] as isize - 1);
-                    *after = (*after).max(past.max(0) as usize);
+                    after[axis] = after[axis].max(past.max(0) as usize);
                 }
             }
         }
@@ -303,8 +335,9 @@ impl OutputPhases {
 
     fn packing(&self, shape: &ConvShape, pictures: usize) -> Packing {
         let most = [0, 1].map(|axis| phase_count(shape.big[axis], 0, shape.stride));
-        let plane = [0, 1]
-            .map(|axis| (shape.small[axis] + self.before.max(self.after[axis])).max(most[axis]));
+        let plane = [0, 1].map(|axis| {
+            (shape.small[axis] + self.before[axis].max(self.after[axis])).max(most[axis])
+        });
         Packing {
             channels: shape.small_channels,
             size: shape.small,
@@ -312,7 +345,9 @@ impl OutputPhases {
             before: self.before,
             plane,
             pictures,
-            tail: (self.before + self.furthest) * (plane[1] + 1),
+            tail: (self.before[0] + self.furthest[0]) * plane[1]
+                + self.before[1]
+                + self.furthest[1],
         }
     }
 
@@ -336,17 +371,17 @@ impl OutputPhases {
     }
 
     fn taps(&self, shape: &ConvShape, packing: &Packing, phase: [usize; 2]) -> Vec<Tap> {
-        let at = |shift: isize| (self.before as isize + shift) as usize;
+        let at = |axis: usize, shift: isize| (self.before[axis] as isize + shift) as usize;
         let mut taps = Vec::new();
         for channel in 0..shape.small_channels {
-            for (y, shift_y) in axis_taps(shape, phase[0]) {
-                for (x, shift_x) in axis_taps(shape, phase[1]) {
+            for (y, shift_y) in axis_taps(shape, 0, phase[0]) {
+                for (x, shift_x) in axis_taps(shape, 1, phase[1]) {
                     taps.push(Tap {
                         channel,
-                        weight: y * shape.kernel + x,
+                        weight: y * shape.kernel[1] + x,
                         offset: channel * packing.row_stride()
-                            + at(shift_y) * packing.plane[1]
-                            + at(shift_x),
+                            + at(0, shift_y) * packing.plane[1]
+                            + at(1, shift_x),
                     });
                 }
             }
@@ -361,9 +396,12 @@ fn phase_count(size: usize, phase: usize, stride: usize) -> usize {
 }
 
 /// Kernel positions that reach output pixel `s·q + phase`, with the shift `i − q` of the input pixel.
-fn axis_taps(shape: &ConvShape, phase: usize) -> impl Iterator<Item = (usize, isize)> {
-    let (stride, target) = (shape.stride as isize, (phase + shape.padding) as isize);
-    (0..shape.kernel).filter_map(move |k| {
+fn axis_taps(shape: &ConvShape, axis: usize, phase: usize) -> impl Iterator<Item = (usize, isize)> {
+    let (stride, target) = (
+        shape.stride as isize,
+        (phase + shape.padding[axis]) as isize,
+    );
+    (0..shape.kernel[axis]).filter_map(move |k| {
         let distance = target - k as isize;
         (distance.rem_euclid(stride) == 0).then_some((k, distance.div_euclid(stride)))
     })

@@ -118,10 +118,10 @@ impl ConvState {
                 Direction::Up => (y, x),
             };
             let gradient = weight_gradient(values(big), values(small), shape);
-            let kernel = shape.kernel;
+            let [height, width] = shape.kernel;
             tensor(
                 gradient,
-                [shape.small_channels, shape.big_channels, kernel, kernel],
+                [shape.small_channels, shape.big_channels, height, width],
             )
         });
         (x_gradient, weight_gradient)

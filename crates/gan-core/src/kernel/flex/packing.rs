@@ -12,7 +12,7 @@ pub(crate) struct Packing {
     pub size: [usize; 2],
     pub stride: usize,
     /// Zeros before the first row and column, in pixels of the picture.
-    pub before: usize,
+    pub before: [usize; 2],
     pub plane: [usize; 2],
     /// Pictures the rows have room for.
     pub pictures: usize,
@@ -66,19 +66,19 @@ impl Packing {
         let [height, width] = self.size;
         let stride = self.stride;
         // Column v of the plane is column s·v + phase − before of the picture.
-        let first = self.before.saturating_sub(phase[1]).div_ceil(stride);
-        let last = (width + self.before)
+        let first = self.before[1].saturating_sub(phase[1]).div_ceil(stride);
+        let last = (width + self.before[1])
             .saturating_sub(phase[1])
             .div_ceil(stride)
             .min(self.plane[1]);
         for (u, to) in to.chunks_mut(self.plane[1]).enumerate() {
-            let y = (stride * u + phase[0]).wrapping_sub(self.before);
+            let y = (stride * u + phase[0]).wrapping_sub(self.before[0]);
             if y >= height || first >= last {
                 to.fill(0.0);
                 continue;
             }
             let from = &from[y * width..][..width];
-            let start = stride * first + phase[1] - self.before;
+            let start = stride * first + phase[1] - self.before[1];
             to[..first].fill(0.0);
             to[last..].fill(0.0);
             let to = &mut to[first..last];
@@ -112,24 +112,25 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
+    /// Writes `finish` of what belongs to the picture.
     #[inline]
     pub(crate) fn place(
         &self,
         from: &[f32],
         plane_width: usize,
-        bias: f32,
         to: &mut [MaybeUninit<f32>],
+        finish: impl Fn(f32) -> f32,
     ) {
         for u in 0..self.count[0] {
             let from = &from[u * plane_width..][..self.count[1]];
             let to = &mut to[(self.stride * u + self.phase[0]) * self.size[1] + self.phase[1]..];
             if self.stride == 1 {
                 for (to, from) in to.iter_mut().zip(from) {
-                    to.write(from + bias);
+                    to.write(finish(*from));
                 }
             } else {
                 for (to, from) in to.iter_mut().step_by(self.stride).zip(from) {
-                    to.write(from + bias);
+                    to.write(finish(*from));
                 }
             }
         }

@@ -130,8 +130,18 @@ impl Product<'_> {
     ) {
         let mut n = 0;
         while n < self.columns {
-            unsafe { self.tile::<V, M, W>(panel, n, c.as_mut_ptr().add(n)) };
-            n += W * V::LANES;
+            let c = unsafe { c.as_mut_ptr().add(n) };
+            // The last tile is as narrow as what is left: 64 columns are 48 and 16.
+            let vectors = (self.columns - n).div_ceil(V::LANES).min(W);
+            unsafe {
+                match vectors {
+                    1 => self.tile::<V, M, 1>(panel, n, c),
+                    2 if W > 2 => self.tile::<V, M, 2>(panel, n, c),
+                    3 if W > 3 => self.tile::<V, M, 3>(panel, n, c),
+                    _ => self.tile::<V, M, W>(panel, n, c),
+                }
+            }
+            n += vectors * V::LANES;
         }
     }
 

@@ -3,12 +3,23 @@ use crate::rng::Stream;
 
 fn shape(batch: usize, channels: [usize; 2], big: [usize; 2], kernel: [usize; 3]) -> ConvShape {
     let [kernel, stride, padding] = kernel;
+    oblong(batch, channels, big, [kernel; 2], stride, [padding; 2])
+}
+
+fn oblong(
+    batch: usize,
+    channels: [usize; 2],
+    big: [usize; 2],
+    kernel: [usize; 2],
+    stride: usize,
+    padding: [usize; 2],
+) -> ConvShape {
     ConvShape {
         batch,
         big_channels: channels[0],
         big,
         small_channels: channels[1],
-        small: big.map(|size| (size + 2 * padding - kernel) / stride + 1),
+        small: [0, 1].map(|axis| (big[axis] + 2 * padding[axis] - kernel[axis]) / stride + 1),
         kernel,
         stride,
         padding,
@@ -22,16 +33,17 @@ fn terms(s: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
             for y in 0..s.small[0] {
                 for x in 0..s.small[1] {
                     for c in 0..s.big_channels {
-                        for i in 0..s.kernel {
-                            for j in 0..s.kernel {
-                                let v = (s.stride * y + i).wrapping_sub(s.padding);
-                                let u = (s.stride * x + j).wrapping_sub(s.padding);
+                        for i in 0..s.kernel[0] {
+                            for j in 0..s.kernel[1] {
+                                let v = (s.stride * y + i).wrapping_sub(s.padding[0]);
+                                let u = (s.stride * x + j).wrapping_sub(s.padding[1]);
                                 if v < s.big[0] && u < s.big[1] {
                                     term(
                                         ((n * s.small_channels + m) * s.small[0] + y) * s.small[1]
                                             + x,
                                         ((n * s.big_channels + c) * s.big[0] + v) * s.big[1] + u,
-                                        ((m * s.big_channels + c) * s.kernel + i) * s.kernel + j,
+                                        ((m * s.big_channels + c) * s.kernel[0] + i) * s.kernel[1]
+                                            + j,
                                     );
                                 }
                             }
@@ -70,6 +82,10 @@ fn shapes() -> Vec<ConvShape> {
         shape(2, [4, 3], [6, 6], [3, 1, 0]),
         shape(2, [4, 3], [6, 6], [3, 1, 2]),
         shape(33, [4, 4], [6, 6], [4, 2, 1]),
+        oblong(3, [3, 10], [9, 9], [1, 7], 1, [0, 3]),
+        oblong(3, [3, 10], [9, 8], [7, 1], 1, [3, 0]),
+        oblong(2, [4, 5], [9, 11], [3, 2], 2, [1, 0]),
+        oblong(2, [4, 5], [6, 7], [2, 4], 3, [0, 2]),
     ]
 }
 
@@ -88,7 +104,7 @@ fn cases() -> Vec<Case> {
             shape,
             big: stream.normals(shape.batch * shape.big_floats()),
             small: stream.normals(shape.batch * shape.small_floats()),
-            weight: stream.normals(shape.small_channels * shape.big_channels * shape.kernel.pow(2)),
+            weight: stream.normals(shape.small_channels * shape.big_channels * shape.area()),
         })
         .collect()
 }

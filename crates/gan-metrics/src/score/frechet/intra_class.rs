@@ -1,0 +1,133 @@
+//! The Fréchet distance class by class.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FrechetConfig, FrechetDistance, frechet_distance};
+use crate::error::MetricError;
+use crate::score::ClassMoments;
+
+/// Result of [`intra_class_distance`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntraClass {
+    /// Mean over the classes; lower is better.
+    pub mean: f64,
+    /// Distance within each class.
+    pub classes: Vec<FrechetDistance>,
+}
+
+/// Fréchet distance of the generated to the real pictures within each class, and its mean: the intra FID of section 4
+/// of [cGANs with Projection Discriminator](https://arxiv.org/abs/1802.05637). It sees generators that
+/// ignore the class, or draw the same picture for each request of one.
+///
+/// # Errors
+///
+/// As [`frechet_distance`], naming the class; or if the numbers of classes differ.
+pub fn intra_class_distance(
+    real: &ClassMoments,
+    fake: &ClassMoments,
+    config: FrechetConfig,
+) -> Result<IntraClass, MetricError> {
+    if real.classes() != fake.classes() {
+        return Err(MetricError::Size {
+            what: "classes of the generated pictures".into(),
+            found: fake.classes(),
+            expected: real.classes(),
+            advice: "generate pictures of the classes of the data".into(),
+        });
+    }
+    let mut classes = Vec::with_capacity(real.classes());
+    for class in 0..real.classes() {
+        let real = real.gaussian("the real pictures", class)?;
+        let fake = fake.gaussian("the generated pictures", class)?;
+        let distance = frechet_distance(&real, &fake, config).map_err(|error| match error {
+            MetricError::TooFew {
+                set,
+                score,
+                found,
+                needed,
+                advice,
+            } => MetricError::TooFew {
+                set: format!("class {class} of {set}"),
+                score,
+                found,
+                needed,
+                advice,
+            },
+            other => other,
+        })?;
+        classes.push(distance);
+    }
+    let sum: f64 = classes.iter().map(|distance| distance.value).sum();
+    Ok(IntraClass {
+        mean: sum / classes.len() as f64,
+        classes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use gan_core::rng::Stream;
+
+    use super::super::tests::gaussian;
+    use super::*;
+    use crate::score::Rows;
+
+    fn classes(values: &[f32], labels: &[usize]) -> ClassMoments {
+        let mut moments = ClassMoments::new(2, 3);
+        moments
+            .add(&Rows::new("the pictures", values, 3).unwrap(), labels)
+            .unwrap();
+        moments
+    }
+
+    #[test]
+    fn it_is_the_mean_over_the_classes_and_sees_exchanged_ones() {
+        let values: Vec<f32> = Stream::new(1, "intra", 0)
+            .normals(600)
+            .iter()
+            .enumerate()
+            .map(|(i, x)| if i / 3 % 2 == 0 { x + 4.0 } else { *x })
+            .collect();
+        let labels: Vec<usize> = (0..200).map(|i| i % 2).collect();
+        let real = classes(&values, &labels);
+        let same = intra_class_distance(&real, &real, FrechetConfig::default()).unwrap();
+        assert!(same.mean < 1e-10);
+        let exchanged: Vec<usize> = labels.iter().map(|label| 1 - label).collect();
+        let fake = classes(&values, &exchanged);
+        let found = intra_class_distance(&real, &fake, FrechetConfig::default()).unwrap();
+        let of = |parity: usize| {
+            let rows = values.chunks(3).skip(parity).step_by(2);
+            gaussian(&rows.flatten().copied().collect::<Vec<f32>>(), 3)
+        };
+        let expected = frechet_distance(&of(0), &of(1), FrechetConfig::default())
+            .unwrap()
+            .value;
+        assert!(
+            (found.mean - expected).abs() < 1e-10 * expected,
+            "{} {expected}",
+            found.mean
+        );
+        assert_eq!(found.classes.len(), 2);
+    }
+
+    #[test]
+    fn a_class_that_is_too_small_is_named() {
+        let real = classes(
+            &Stream::new(2, "intra", 0).normals(30),
+            &[0, 1, 0, 1, 0, 1, 0, 1, 0, 1],
+        );
+        let fake = classes(
+            &Stream::new(3, "intra", 0).normals(21),
+            &[0, 0, 0, 0, 0, 1, 1],
+        );
+        let error = intra_class_distance(&real, &fake, FrechetConfig::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("class 1 of the generated pictures: 2 pictures"),
+            "{text}"
+        );
+        let other = ClassMoments::new(3, 3);
+        let error = intra_class_distance(&real, &other, FrechetConfig::default()).unwrap_err();
+        assert!(error.to_string().contains("3 instead of 2"), "{error}");
+    }
+}

@@ -1,0 +1,94 @@
+//! `reference/generate/vgg_lpips.py`.
+
+use std::collections::BTreeMap;
+
+use burn::prelude::*;
+use gan_metrics::features::{Features, Lpips, ResizeMode, VggFeatures, Weights};
+
+use crate::{assert_close, fixture, smooth_pictures, unit, weight};
+
+fn trunk() -> BTreeMap<String, TensorData> {
+    let mut tensors = BTreeMap::new();
+    let (mut inputs, mut index) = (3, 0);
+    for (outputs, convolutions) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
+        for _ in 0..convolutions {
+            for (end, shape) in [
+                ("weight", vec![outputs, inputs, 3, 3]),
+                ("bias", vec![outputs]),
+            ] {
+                let name = format!("features.{index}.{end}");
+                let data = weight(&name, &shape);
+                tensors.insert(name, data);
+            }
+            (inputs, index) = (outputs, index + 2);
+        }
+        index += 1;
+    }
+    tensors
+}
+
+fn dense(tensors: &mut BTreeMap<String, TensorData>, name: &str, outputs: usize, inputs: usize) {
+    let rows: Vec<f32> = unit(&format!("{name}.rows")).take(outputs).collect();
+    let columns: Vec<f32> = unit(&format!("{name}.columns")).take(inputs).collect();
+    let bound = (6.0 / inputs as f32).sqrt();
+    let mut values = Vec::with_capacity(outputs * inputs);
+    for row in rows {
+        values.extend(columns.iter().map(|column| {
+            let sum = row + column;
+            (2.0 * (sum - sum.floor()) - 1.0) * bound
+        }));
+    }
+    tensors.insert(
+        format!("{name}.weight"),
+        TensorData::new(values, [outputs, inputs]),
+    );
+    let bias = format!("{name}.bias");
+    let data = weight(&bias, &[outputs]);
+    tensors.insert(bias, data);
+}
+
+#[test]
+fn distances_are_those_of_lpips() {
+    let (pictures, shape) = smooth_pictures("lpips", 3, 48, 40);
+    let linear = [64, 128, 256, 512, 512].into_iter().enumerate();
+    let linear = linear.map(|(index, channels)| {
+        let name = format!("lin{index}.model.1.weight");
+        let values: Vec<f32> = unit(&name).take(channels).collect();
+        (name, TensorData::new(values, [1, channels, 1, 1]))
+    });
+    let lpips = Lpips::load(
+        Weights::from_tensors("random VGG16", trunk()),
+        Weights::from_tensors("random linear weights", linear.collect()),
+        &Device::flex(),
+    )
+    .unwrap();
+    let size = shape.picture_size();
+    let picture = |index: usize| &pictures[index * size..][..size];
+    let (a, b) = (
+        [0, 1, 0].map(picture).concat(),
+        [1, 2, 0].map(picture).concat(),
+    );
+    let found = lpips.distances(&a, &b, shape).unwrap();
+    assert_eq!(found[2], 0.0);
+    let found: Vec<f32> = found.into_iter().map(|d| d as f32).collect();
+    assert_close("LPIPS", &found, &fixture("vgg_lpips")["lpips"], 1e-4);
+}
+
+#[test]
+#[ignore = "10 seconds in release, for 120 million weights of the dense layers"]
+fn features_are_those_of_torchvision() {
+    let mut tensors = trunk();
+    dense(&mut tensors, "classifier.0", 4096, 512 * 7 * 7);
+    dense(&mut tensors, "classifier.3", 4096, 4096);
+    let weights = Weights::from_tensors("random VGG16", tensors);
+    let network = VggFeatures::load(weights, ResizeMode::PytorchFid, &Device::flex()).unwrap();
+    let (pictures, shape) = smooth_pictures("lpips", 2, 48, 40);
+    let batch = network.features(&pictures, shape).unwrap();
+    assert_eq!(batch.values.len(), 2 * network.size());
+    assert_close(
+        "VGG16",
+        &batch.values,
+        &fixture("vgg_lpips")["features"],
+        1e-4,
+    );
+}
