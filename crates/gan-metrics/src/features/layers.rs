@@ -10,7 +10,7 @@ use crate::error::MetricError;
 /// One layer of a network that is only used.
 #[derive(Debug)]
 pub(super) enum Layer {
-    Conv(FrozenConv2d),
+    Conv(Box<FrozenConv2d>),
     /// Several convolutions of the same input, their outputs one after the other.
     Fork(Vec<FrozenConv2d>),
     /// The largest of every `size` x `size` pixels.
