@@ -25,7 +25,7 @@ pub struct FrozenConv2d {
 
 #[derive(Clone, Debug)]
 enum Weight {
-    Plain(Tensor<4>),
+    Plain(Box<Tensor<4>>),
     #[cfg(feature = "flex")]
     Packed {
         panels: Vec<f32>,
@@ -104,7 +104,7 @@ impl FrozenConv2d {
             Weight::Packed { .. } => panic!("FrozenConv2d: the input is not f32 on flex"),
             Weight::Plain(weight) => {
                 let options = ConvOptions::new([self.stride; 2], self.padding, [1; 2], 1);
-                let y = module::conv2d(x, weight.clone(), Some(self.bias.clone()), options);
+                let y = module::conv2d(x, (**weight).clone(), Some(self.bias.clone()), options);
                 if self.relu { y.clamp_min(0.0) } else { y }
             }
         }
@@ -155,7 +155,7 @@ impl Weight {
     #[cfg(feature = "flex")]
     fn new(weight: Tensor<4>, bias: &Tensor<1>, stride: usize) -> Self {
         if !flex::is_flex(&weight) {
-            return Self::Plain(weight);
+            return Self::Plain(Box::new(weight));
         }
         let [small_channels, big_channels, height, width] = weight.dims();
         // Batch and sizes of the pictures do not decide the order of the weight.
@@ -179,7 +179,7 @@ impl Weight {
 
     #[cfg(not(feature = "flex"))]
     fn new(weight: Tensor<4>, _bias: &Tensor<1>, _stride: usize) -> Self {
-        Self::Plain(weight)
+        Self::Plain(Box::new(weight))
     }
 }
 

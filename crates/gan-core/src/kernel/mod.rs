@@ -9,10 +9,12 @@ mod conv;
 pub(crate) mod flex;
 mod frozen;
 mod norm;
+mod pool;
 mod update;
 
 pub use activation::{leaky_relu, leaky_relu_tangent};
 pub use conv::{conv_transpose2d, conv2d, linear};
 pub use frozen::FrozenConv2d;
 pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};
+pub use pool::{Pool, pool2d};
 pub use update::{AdamStep, adam_step, lerp, sum_of_squares};

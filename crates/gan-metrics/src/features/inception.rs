@@ -122,7 +122,7 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn conv(&mut self, name: &str, sizes: ConvSizes) -> Result<Layer, MetricError> {
         let conv = sizes.load_normalised(self.weights, name, EPSILON, self.device)?;
-        Ok(Layer::Conv(conv))
+        Ok(Layer::Conv(Box::new(conv)))
     }
 
     /// Convolutions of stride 1 that keep the size: `(name, outputs, kernel)`.

@@ -1,9 +1,7 @@
 //! What the published networks are made of.
 
 use burn::prelude::*;
-use burn::tensor::module;
-use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
-use gan_core::kernel::FrozenConv2d;
+use gan_core::kernel::{FrozenConv2d, Pool, pool2d};
 use rayon::prelude::*;
 
 use super::{PictureShape, ResizeMode, Weights};
@@ -12,7 +10,7 @@ use crate::error::MetricError;
 /// One layer of a network that is only used.
 #[derive(Debug)]
 pub(super) enum Layer {
-    Conv(FrozenConv2d),
+    Conv(Box<FrozenConv2d>),
     /// Several convolutions of the same input, their outputs one after the other.
     Fork(Vec<FrozenConv2d>),
     /// The largest of every `size` x `size` pixels.
@@ -37,17 +35,8 @@ impl Layer {
                 size,
                 stride,
                 padding,
-            } => {
-                let mut options = MaxPoolOptions::new([*size; 2]).with_stride([*stride; 2]);
-                options.padding = [(*padding, *padding); 2];
-                module::max_pool2d(x, options)
-            }
-            Self::AvgPool => {
-                let mut options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]);
-                options.padding = [(1, 1); 2];
-                options.count_include_pad = false;
-                module::avg_pool2d(x, options)
-            }
+            } => pool2d(Pool::Max, x, *size, *stride, *padding),
+            Self::AvgPool => pool2d(Pool::Mean, x, 3, 1, 1),
         }
     }
 }

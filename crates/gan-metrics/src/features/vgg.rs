@@ -53,7 +53,7 @@ impl Vgg16 {
             for outputs in outputs.iter().copied() {
                 let sizes = ConvSizes::new(inputs, outputs, [3, 3]).same();
                 let conv = sizes.load(weights, &format!("features.{index}"), &device)?;
-                slice.push(Layer::Conv(conv));
+                slice.push(Layer::Conv(Box::new(conv)));
                 inputs = outputs;
                 index += 2; // the ReLU has a number, too
             }

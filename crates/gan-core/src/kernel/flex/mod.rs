@@ -7,6 +7,7 @@ pub(crate) mod node;
 pub(crate) mod norm;
 pub(crate) mod packing;
 pub(crate) mod pixel_norm;
+pub(crate) mod pool;
 pub(crate) mod shift_gemm;
 pub(crate) mod simd;
 pub(crate) mod update;

@@ -1,0 +1,100 @@
+//! Pools of networks that are only used, never trained.
+
+use burn::prelude::*;
+use burn::tensor::module;
+use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+
+/// What becomes of the values in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The largest; places outside the picture do not count.
+    Max,
+    /// The mean; places outside the picture do not count (PyTorch's `count_include_pad=False`).
+    Mean,
+}
+
+/// A pool over square windows. On the flex backend without autodiff it is written by hand: Burn's
+/// took a third of the time of an Inception network.
+///
+/// # Shapes
+///
+/// - x: `[batch, channels, height, width]`
+/// - output: `[batch, channels, (height + 2·padding − size) / stride + 1, …]`
+///
+/// # Panics
+///
+/// Panics if the window is larger than the padded input, or the padding more than half a window.
+pub fn pool2d(pool: Pool, x: Tensor<4>, size: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    assert!(
+        height.min(width) + 2 * padding >= size && 2 * padding <= size && stride > 0,
+        "pool2d: a window of {size} with padding {padding} and stride {stride} does not fit \
+         {height}x{width}"
+    );
+    #[cfg(feature = "flex")]
+    if super::flex::is_flex(&x) {
+        return super::flex::pool::pool2d(pool, x, size, stride, padding);
+    }
+    plain_pool2d(pool, x, size, stride, padding)
+}
+
+/// [`pool2d`] in Burn's own operations.
+fn plain_pool2d(pool: Pool, x: Tensor<4>, size: usize, stride: usize, padding: usize) -> Tensor<4> {
+    match pool {
+        Pool::Max => {
+            let options = MaxPoolOptions::new([size; 2]).with_stride([stride; 2]);
+            module::max_pool2d(x, options.with_padding([padding; 2]))
+        }
+        Pool::Mean => {
+            let options = AvgPoolOptions::new([size; 2]).with_stride([stride; 2]);
+            let options = options.with_padding([padding; 2]);
+            module::avg_pool2d(x, options.with_count_include_pad(false))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+    use crate::testing::{assert_close, values};
+
+    #[test]
+    fn kernel_and_plain_operations_agree() {
+        let mut stream = Stream::new(2, "pool", 0);
+        for (size, stride, padding) in [(3, 2, 0), (3, 1, 1), (2, 2, 0), (3, 2, 1), (1, 1, 0)] {
+            for [height, width] in [[9, 8], [17, 40], [3, 3]] {
+                let x = stream.normal([2, 3, height, width], &Device::flex()) - 3.0;
+                for pool in [Pool::Max, Pool::Mean] {
+                    let found = pool2d(pool, x.clone(), size, stride, padding);
+                    let wanted = plain_pool2d(pool, x.clone(), size, stride, padding);
+                    assert_close(&found, &wanted, 1e-5);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mean_at_a_corner_is_over_four_pixels() {
+        let x = Tensor::from_floats([[[[1.0, 2.0], [3.0, 6.0]]]], &Device::flex());
+        assert_eq!(values(&pool2d(Pool::Mean, x, 3, 1, 1)), [3.0; 4]);
+    }
+
+    #[test]
+    fn a_value_that_is_not_a_number_stays_one() {
+        for at in 0..4 {
+            let mut pixels = [1.0, 2.0, 3.0, 4.0];
+            pixels[at] = f32::NAN;
+            let x = Tensor::<1>::from_floats(pixels, &Device::flex()).reshape([1, 1, 2, 2]);
+            let y = values(&pool2d(Pool::Max, x, 2, 2, 0));
+            assert!(y[0].is_nan(), "{at}: {y:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a window of 3 with padding 0 and stride 1 does not fit 2x8")]
+    fn the_window_must_fit() {
+        let x = Tensor::zeros([1, 1, 2, 8], &Device::flex());
+        pool2d(Pool::Max, x, 3, 1, 0);
+    }
+}
