@@ -5,8 +5,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activation, Critic, Generator, Initializer, Linear, LinearConfig, Norm, NormActivation, NormLayer,
-    SpectralNormConfig,
+    Activation, Critic, Generator, Initializer, Linear, LinearConfig, Norm, NormActivation,
+    NormLayer, SpectralNormConfig,
 };
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
