@@ -7,7 +7,7 @@ Each file holds `x`, `param.<name>`, and for every penalty `value.<penalty>` [1]
 `grad.<penalty>.<name>`: the penalty at x and its gradient with respect to every parameter (zeros where it does not
 depend on one). g_i is the gradient at picture i of the *sum* of the critic's outputs over the batch (and over the map of
 logits of the patch critic); a penalty is the mean over the batch of the function in PENALTIES, `max_gp` the maximum.
-Parameters have the names of the Rust modules: a layer in an enum comes after the variant (`Conv`, `Plain`, `Group`).
+Parameters have the names of the Rust modules: a layer in an enum comes after the variant (`Conv`, `Group`).
 Everything float32; see reference/README.md for the critics. The same penalties are also computed
 in float64, and a float32 result further than 1e-4 (relative to the largest gradient of its tensor's
 penalty) from them is an error, as is one that disagrees with numeric differentiation.
@@ -71,19 +71,19 @@ class Attention(nn.Module):
     def __init__(self, channels):
         super().__init__()
         inner, half = channels // 8, channels // 2
-        self.query = variant("Conv", nn.Conv2d(channels, inner, 1, bias=False))
-        self.key = variant("Conv", nn.Conv2d(channels, inner, 1, bias=False))
-        self.value = variant("Conv", nn.Conv2d(channels, half, 1, bias=False))
-        self.output = variant("Conv", nn.Conv2d(half, channels, 1, bias=False))
+        self.query = nn.Conv2d(channels, inner, 1, bias=False)
+        self.key = nn.Conv2d(channels, inner, 1, bias=False)
+        self.value = nn.Conv2d(channels, half, 1, bias=False)
+        self.output = nn.Conv2d(half, channels, 1, bias=False)
         self.gamma = nn.Parameter(torch.tensor([0.7]))
 
     def forward(self, x):
-        query = self.query["Conv"](x).flatten(2)
-        key = F.max_pool2d(self.key["Conv"](x), 2).flatten(2)
-        value = F.max_pool2d(self.value["Conv"](x), 2).flatten(2)
+        query = self.query(x).flatten(2)
+        key = F.max_pool2d(self.key(x), 2).flatten(2)
+        value = F.max_pool2d(self.value(x), 2).flatten(2)
         weights = torch.softmax(torch.einsum("ncj,nci->nji", query, key), 2)
         seen = torch.einsum("nci,nji->ncj", value, weights).unflatten(2, x.shape[2:])
-        return x + self.gamma * self.output["Conv"](seen)
+        return x + self.gamma * self.output(seen)
 
 
 class Residual(nn.Module):
@@ -161,13 +161,13 @@ class Projection(nn.Module):
         super().__init__()
         self.fc, self.norm = nn.Linear(6, 16), nn.GroupNorm(1, 16)
         self.head = nn.ModuleDict({
-            "logit": variant("Plain", nn.Linear(16, 1)),
-            "embedding": variant("Plain", nn.Linear(16, 3, bias=False))})
+            "logit": nn.Linear(16, 1),
+            "embedding": nn.Linear(16, 3, bias=False)})
 
     def forward(self, x):
         h = F.silu(self.norm(self.fc(x)))
-        embedded = self.head["embedding"]["Plain"].weight[torch.arange(len(x)) % 3]
-        return self.head["logit"]["Plain"](h) + (embedded * h).sum(1, keepdim=True)
+        embedded = self.head["embedding"].weight[torch.arange(len(x)) % 3]
+        return self.head["logit"](h) + (embedded * h).sum(1, keepdim=True)
 
 
 class Patch(nn.Module):

@@ -20,7 +20,7 @@ pub(crate) fn projection(image: ImageShape, classes: usize) -> ClassGanConfig {
 }
 
 fn with_head(name: &str, head: LabelHead, image: ImageShape, classes: usize) -> ClassGanConfig {
-    let base = crate::default::default(image);
+    let base = crate::default::with_latents(image, 64);
     let mut config = cgan_conv(image, classes);
     config.preset = name.into();
     config.critic = class_critic(base.critic, ClassInput::Plain, head);

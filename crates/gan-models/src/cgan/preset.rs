@@ -47,7 +47,7 @@ pub(crate) fn cgan(image: ImageShape, classes: usize) -> ClassGanConfig {
 /// The preset `default` with labels to both players: the class follows the latent, and is one more
 /// channel of what the critic sees.
 pub(crate) fn cgan_conv(image: ImageShape, classes: usize) -> ClassGanConfig {
-    let base = crate::default::default(image);
+    let base = crate::default::with_latents(image, 64);
     ClassGanConfig {
         preset: "cgan-conv".into(),
         condition: Condition::Classes { count: classes },

@@ -2,4 +2,4 @@
 
 mod preset;
 
-pub(crate) use preset::default;
+pub(crate) use preset::{default, with_latents};

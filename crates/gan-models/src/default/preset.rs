@@ -22,7 +22,15 @@ use crate::preset::{falling_widths, plain_game};
 ///   ([ProGAN](https://arxiv.org/abs/1710.10196)).
 /// - Adam (0, 0.99) at 3e-3 with batches of 32, and an average of the generator whose half-life grows
 ///   with the pictures shown, which stands in for a falling learning rate and needs no known end.
+/// - Few latents for small grey pictures, which differ in few ways: 12 instead of 64 took a score of 25
+///   after 96 kimg of MNIST to 16. Others get 64.
 pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
+    let is_small_and_grey = image.channels == 1 && image.size <= 32;
+    with_latents(image, if is_small_and_grey { 12 } else { 64 })
+}
+
+/// The same with so many latents.
+pub(crate) fn with_latents(image: ImageShape, latent_size: usize) -> ImageGanConfig {
     let doublings = image.num_doublings();
     let adam = OptimizerConfig::adam(3e-3, 0.0, 0.99);
     let initializer = Initializer::KaimingNormal {
@@ -41,7 +49,7 @@ pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
         preset: "default".into(),
         generator: ImageGeneratorConfig::Conv(ConvGeneratorConfig {
             image,
-            latent_size: 64,
+            latent_size,
             extra_convs: last_extra(widths.len()),
             widths,
             stem: Stem::Dense,
@@ -77,7 +85,7 @@ pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
                 half_life_kimg: 20.0,
                 ramp_up: Some(0.1),
             }),
-            ..plain_game(LatentPrior::Normal { size: 64 }, adam)
+            ..plain_game(LatentPrior::Normal { size: latent_size }, adam)
         },
         batch_size: 32,
         total_kimg: 240.0,

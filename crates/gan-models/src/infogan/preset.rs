@@ -9,7 +9,7 @@ use crate::class_gan::{ClassGanConfig, ClassInput};
 ///
 /// Differs from the paper in the networks, and in the continuous codes, which are read with variance 1.
 pub(crate) fn infogan(image: ImageShape) -> ClassGanConfig {
-    let base = crate::default::default(image);
+    let base = crate::default::with_latents(image, 64);
     let condition = Condition::Code {
         categories: 10,
         continuous: 2,

@@ -48,7 +48,7 @@ pub struct SemiSupervisedConfig {
 /// Differs from the paper, whose networks for MNIST are multilayer perceptrons with weight
 /// normalisation and noise in every layer.
 fn semi_supervised(image: ImageShape, classes: usize) -> SemiSupervisedConfig {
-    let base = crate::default::default(image);
+    let base = crate::default::with_latents(image, 64);
     let mut network = base.critic;
     if let ImageCriticConfig::Conv(config) = &mut network {
         config.minibatch_stddev = None;
