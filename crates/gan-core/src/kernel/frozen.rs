@@ -111,7 +111,13 @@ impl FrozenConv2d {
     }
 
     #[cfg(feature = "flex")]
-    fn packed(&self, x: Tensor<4>, weight: &PackedWeight, bias: &[f32], padded: [usize; 2]) -> Tensor<4> {
+    fn packed(
+        &self,
+        x: Tensor<4>,
+        weight: &PackedWeight,
+        bias: &[f32],
+        padded: [usize; 2],
+    ) -> Tensor<4> {
         use burn::backend::Flex;
         use flex::conv::convolve_packed;
 
