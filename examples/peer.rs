@@ -1,7 +1,11 @@
 //! Times our side of `benches/peers/compare.py`: prints one JSON line with the median round.
 //!
 //! `cargo run --release --example peer -- --case vanilla --rounds 60`
+//!
+//! With `--parity FOLDER` it plays one round instead, and writes the game before and after it and what
+//! went in, for `benches/peers/parity.py`.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -10,7 +14,9 @@ use clap::Parser;
 use gan::{Failure, cli};
 use gan_core::game::{Clock, Game, SampleRequest};
 use gan_core::nn::ImageShape;
-use gan_models::{ImageGanConfig, preset};
+use gan_core::rng::Stream;
+use gan_core::train::{Checkpoints, Extra, RunDir};
+use gan_models::{ImageGan, ImageGanConfig, preset};
 
 /// Time one of the peers' cases with our players.
 #[derive(Parser)]
@@ -24,13 +30,19 @@ struct Arguments {
     /// Pictures in a batch.
     #[arg(long, default_value_t = 64)]
     batch: usize,
+    /// Narrowest width of dcgan-64: PyTorch's example has 64, the paper 128.
+    #[arg(long, default_value_t = 64)]
+    base: usize,
+    /// Play one round and write it below this folder.
+    #[arg(long)]
+    parity: Option<PathBuf>,
 }
 
-fn config(case: &str) -> Result<ImageGanConfig, Failure> {
+fn config(case: &str, base: usize) -> Result<ImageGanConfig, Failure> {
     let name = case.trim_start_matches("sampling-");
     Ok(match name {
         "dcgan-28" => preset("dcgan", ImageShape::new(1, 28))?,
-        "dcgan-64" => gan_models::dcgan_with_base(ImageShape::new(3, 64), 64),
+        "dcgan-64" => gan_models::dcgan_with_base(ImageShape::new(3, 64), base),
         name => preset(name, ImageShape::new(1, 28))?,
     })
 }
@@ -57,16 +69,51 @@ fn peak_memory() -> Option<u64> {
     Some(kilobytes / 1024)
 }
 
+/// Writes everything before the first round with its inputs, plays it, and writes everything again.
+fn write_round(
+    folder: &Path,
+    game: &mut ImageGan,
+    config: &ImageGanConfig,
+    real: Tensor<4>,
+    mut clock: Clock,
+) -> Result<(), Failure> {
+    let batch = real.dims()[0];
+    // What the game is going to draw: its latents come from this stream, the critic's first.
+    let mut stream: Stream = clock.stream("latents");
+    let mut latents = || {
+        let latents = config.gan.latent.draw(batch, &mut stream, &real.device());
+        latents.into_data()
+    };
+    let inputs = [
+        ("z_critic".to_owned(), latents()),
+        ("z_generator".to_owned(), latents()),
+        ("real".to_owned(), real.to_data()),
+    ];
+    let run = RunDir::create(folder, "parity")?;
+    let mut checkpoints = Checkpoints::new(&run, 2);
+    let mut before = game.state();
+    before.groups.insert("inputs".into(), inputs.into());
+    let before = checkpoints.save(&before, &clock, &Extra::default())?;
+    game.round(real, &clock).read();
+    clock.advance(batch);
+    let after = checkpoints.save(&game.state(), &clock, &Extra::default())?;
+    println!(r#"{{"before": {before:?}, "after": {after:?}}}"#);
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let started = Instant::now();
     cli::main(|arguments: Arguments| {
-        let config = config(&arguments.case)?;
+        let config = config(&arguments.case, arguments.base)?;
         let device = Device::flex();
         let mut game = config.init(1, &device)?;
         let image = config.image();
         let mut clock = Clock::new(1);
         let shape = [arguments.batch, image.channels, image.size, image.size];
         let real = clock.stream("real").uniform(shape, -1.0, 1.0, &device);
+        if let Some(folder) = &arguments.parity {
+            return write_round(folder, &mut game, &config, real, clock);
+        }
         let mut play = || {
             // Reading the report ends the round: nothing is left running when the clock is read.
             game.round(real.clone(), &clock).read();

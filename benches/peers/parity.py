@@ -1,55 +1,88 @@
-"""Exactly one round of the tutorial GAN from given weights, noise and pictures.
+"""Exactly one round from given weights, noise and pictures, and how far the results are apart.
 
-python parity.py IN.safetensors OUT.safetensors
-IN:  generator.layers.{0..3}.weight [out, in], .bias [out]; critic.layers.{0..3}.… likewise;
-     real [64, 784] in [-1, 1]; z_critic, z_generator [64, 100]. All float32.
-OUT: the weights after the round, under the same names, and loss.critic, loss.generator [1].
-python parity.py --make IN.safetensors writes such an input, from seed 0.
+python parity.py CASE BEFORE AFTER
+
+CASE is vanilla or dcgan-28. BEFORE and AFTER are the two checkpoint folders that
+`peer --case CASE --parity FOLDER` names: the game before the round, with what went in as
+inputs.safetensors (real, z_critic, z_generator), and the game after it. Plays the round in PyTorch
+from BEFORE and prints one JSON line:
+
+* parameters, statistics: the largest difference to AFTER among the parameters, and among the running
+  statistics, relative to 1 or to the value itself where that is larger;
+* step: the length of the difference of the two steps, over the length of PyTorch's. Adam's first step
+  moves every parameter by about the learning rate, 2e-4, so weights that agree to 1e-3 prove little.
 """
+import json
+import os
 import sys
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from dcgan import Dcgan
 from vanilla import Vanilla
 
-NOISE = {"real": (64, 784), "z_critic": (64, 100), "z_generator": (64, 100)}
+# Our paths and PyTorch's modules, player by player. A fully connected stem is a transposed
+# convolution of one pixel with us: [latent, channels, 7, 7] instead of [channels · 49, latent].
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+MLP = {f"Mlp.mlp.layers.{i}.{name}": f"layers.{i}.{name}" for i in range(4) for name in ("weight", "bias")}
+DCGAN_GENERATOR = (
+    {"Conv.stem.Transposed.weight": "0.weight"}
+    | {f"Conv.after_stem.norm.Batch.{name}": f"2.{name}" for name in BATCH_NORM}
+    | {"Conv.blocks.0.Plain.layer.Transposed.weight": "4.weight"}
+    | {f"Conv.blocks.0.Plain.after.norm.Batch.{name}": f"5.{name}" for name in BATCH_NORM}
+    | {f"Conv.output.layer.Transposed.{name}": f"7.{name}" for name in ("weight", "bias")})
+DCGAN_CRITIC = (
+    {f"Conv.blocks.0.Plain.layer.Conv.{name}": f"0.{name}" for name in ("weight", "bias")}
+    | {"Conv.blocks.1.Plain.layer.Conv.weight": "2.weight"}
+    | {f"Conv.blocks.1.Plain.after.norm.Batch.{name}": f"3.{name}" for name in BATCH_NORM}
+    | {f"Conv.logit.{name}": f"6.{name}" for name in ("weight", "bias")})
+CASES = {
+    "vanilla": (Vanilla, {"generator": MLP, "critic": MLP}),
+    "dcgan-28": (Dcgan, {"generator": DCGAN_GENERATOR, "critic": DCGAN_CRITIC}),
+}
 
 
-def networks(gan):
-    """Every parameter under the file's name; the tensors are the networks' own."""
-    return {f"{player}.{name}": parameter
-            for player in ("generator", "critic")
-            for name, parameter in getattr(gan, player).named_parameters()}
+def fitting(ours, theirs):
+    """Our tensor in the shape of theirs."""
+    if ours.dim() == 4 and theirs.dim() == 2:
+        ours = ours.flatten(1).T
+    if ours.shape != theirs.shape:
+        sys.exit(f"ours is {tuple(ours.shape)}, PyTorch's {tuple(theirs.shape)}")
+    return ours
 
 
-def make(path):
-    torch.manual_seed(0)
-    tensors = {name: p.detach().clone() for name, p in networks(Vanilla()).items()}
-    tensors["real"] = torch.rand(64, 784) * 2 - 1
-    tensors["z_critic"], tensors["z_generator"] = torch.randn(64, 100), torch.randn(64, 100)
-    save_file(tensors, path)
-
-
-def main(source, target):
-    tensors, gan = load_file(source), Vanilla()
-    parameters = networks(gan)
-    wanted = {name: tuple(p.shape) for name, p in parameters.items()} | NOISE
-    given = {name: tuple(t.shape) for name, t in tensors.items()}
-    if wrong := sorted(f"{n}: wanted {wanted.get(n)}, is {given.get(n)}" for n in wanted.keys() | given.keys() if wanted.get(n) != given.get(n)):
-        sys.exit(f"{source}: " + "; ".join(wrong))
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(tensors[name])
-    critic, generator = gan.round(tensors["real"], tensors["z_critic"], tensors["z_generator"])
-    after = {name: p.detach().clone() for name, p in parameters.items()}
-    save_file(after | {"loss.critic": critic.reshape(1), "loss.generator": generator.reshape(1)}, target,
-              metadata={"torch": torch.__version__})
-    print(f"critic {critic.item():.6f}, generator {generator.item():.6f}: {target}")
+def main(case, before, after):
+    build, names = CASES[case]
+    inputs = load_file(os.path.join(before, "inputs.safetensors"))
+    gan = build(batch=len(inputs["real"]))
+    states = {player: getattr(gan, player).state_dict() for player in names}
+    for player, table in names.items():
+        tensors = load_file(os.path.join(before, f"{player}.safetensors"))
+        left = {name for name in states[player] if "num_batches" not in name} - set(table.values())
+        if left or tensors.keys() != table.keys():
+            sys.exit(f"{player}: without a partner: {sorted(left)}, {sorted(tensors.keys() ^ table.keys())}")
+        for ours, theirs in table.items():
+            # state_dict() hands out the module's own tensors.
+            states[player][theirs].copy_(fitting(tensors[ours], states[player][theirs]))
+    gan.round(inputs["real"], inputs["z_critic"], inputs["z_generator"])
+    worst, apart, length = {"parameters": 0.0, "statistics": 0.0}, 0.0, 0.0
+    for player, table in names.items():
+        old = load_file(os.path.join(before, f"{player}.safetensors"))
+        new = load_file(os.path.join(after, f"{player}.safetensors"))
+        for ours, theirs in table.items():
+            a, b = fitting(new[ours], states[player][theirs]), states[player][theirs]
+            error = ((a - b).abs() / b.abs().clamp(min=1)).max().item()
+            kind = "statistics" if "running" in ours else "parameters"
+            worst[kind] = max(worst[kind], error)
+            if kind == "parameters":
+                apart += (a - b).double().square().sum().item()
+                length += (b - fitting(old[ours], b)).double().square().sum().item()
+    print(json.dumps({"case": case} | worst | {"step": (apart / length) ** 0.5}))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4 or sys.argv[1] not in CASES:
         sys.exit(__doc__)
-    make(sys.argv[2]) if sys.argv[1] == "--make" else main(*sys.argv[1:])
+    main(*sys.argv[1:])

@@ -5,7 +5,7 @@ use burn::tensor::module;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 #[cfg(feature = "flex")]
-use super::flex::{self, conv::ConvShape, node::Direction};
+use super::flex::{self, node::Direction, shape::ConvShape};
 
 /// `x · weightᵀ + bias`.
 ///

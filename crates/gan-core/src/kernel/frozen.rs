@@ -5,7 +5,7 @@ use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
 
 #[cfg(feature = "flex")]
-use super::flex::{self, conv::ConvShape};
+use super::flex::{self, conv::PackedWeight, shape::ConvShape};
 
 /// A convolution with bias, and ReLU if wanted, whose weight never changes: for networks that are used
 /// and not trained. Kernel and padding may differ between height and width.
@@ -28,7 +28,7 @@ enum Weight {
     Plain(Box<Tensor<4>>),
     #[cfg(feature = "flex")]
     Packed {
-        panels: Vec<f32>,
+        weight: PackedWeight,
         bias: Vec<f32>,
     },
 }
@@ -97,8 +97,8 @@ impl FrozenConv2d {
         );
         match &self.weight {
             #[cfg(feature = "flex")]
-            Weight::Packed { panels, bias } if flex::is_flex(&x) => {
-                self.packed(x, panels, bias, padded)
+            Weight::Packed { weight, bias } if flex::is_flex(&x) => {
+                self.packed(x, weight, bias, padded)
             }
             #[cfg(feature = "flex")]
             Weight::Packed { .. } => panic!("FrozenConv2d: the input is not f32 on flex"),
@@ -111,7 +111,13 @@ impl FrozenConv2d {
     }
 
     #[cfg(feature = "flex")]
-    fn packed(&self, x: Tensor<4>, panels: &[f32], bias: &[f32], padded: [usize; 2]) -> Tensor<4> {
+    fn packed(
+        &self,
+        x: Tensor<4>,
+        weight: &PackedWeight,
+        bias: &[f32],
+        padded: [usize; 2],
+    ) -> Tensor<4> {
         use burn::backend::Flex;
         use flex::conv::convolve_packed;
 
@@ -131,7 +137,7 @@ impl FrozenConv2d {
         let x = flex::contiguous(x);
         let x = flex::node::values(&x);
         let y = if self.relu {
-            convolve_packed(x, panels, &shape, |m| {
+            convolve_packed(x, weight, &shape, |m| {
                 let bias = bias[m];
                 // Not `max`, which would turn NaN into 0.
                 move |value| {
@@ -140,7 +146,7 @@ impl FrozenConv2d {
                 }
             })
         } else {
-            convolve_packed(x, panels, &shape, |m| {
+            convolve_packed(x, weight, &shape, |m| {
                 let bias = bias[m];
                 move |value| value + bias
             })
@@ -172,7 +178,7 @@ impl Weight {
         let weight = flex::contiguous(weight);
         let bias = flex::contiguous(bias.clone());
         Self::Packed {
-            panels: flex::conv::pack_weight(flex::node::values(&weight), &shape),
+            weight: flex::conv::pack_weight(flex::node::values(&weight), &shape),
             bias: flex::node::values(&bias).to_vec(),
         }
     }

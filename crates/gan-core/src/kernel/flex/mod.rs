@@ -2,15 +2,18 @@
 
 pub(crate) mod buffer;
 pub(crate) mod conv;
+pub(crate) mod correlation;
 pub(crate) mod linear;
 pub(crate) mod node;
 pub(crate) mod norm;
 pub(crate) mod packing;
 pub(crate) mod pixel_norm;
 pub(crate) mod pool;
+pub(crate) mod shape;
 pub(crate) mod shift_gemm;
 pub(crate) mod simd;
 pub(crate) mod update;
+pub(crate) mod weight_gradient;
 
 use burn::backend::{DispatchDevice, Flex};
 use burn::prelude::*;

@@ -11,9 +11,11 @@ use rayon::prelude::*;
 
 use super::Primitive;
 use super::buffer::{initialised, uninitialised};
-use super::conv::{ConvShape, convolve, convolve_transposed, weight_gradient};
+use super::conv::{convolve, convolve_transposed};
 use super::norm::sum;
+use super::shape::ConvShape;
 use super::simd::vectorised;
+use super::weight_gradient::weight_gradient;
 
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
 

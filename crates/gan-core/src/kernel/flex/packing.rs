@@ -3,7 +3,9 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use super::correlation::LANES;
 use super::shift_gemm::SLACK;
+use super::simd::transpose;
 
 /// Zero-padded planes of a few pictures: `[channel · s² + phase][picture][row][column]`.
 #[derive(Clone, Copy)]
@@ -51,16 +53,18 @@ impl Packing {
             let (channel, phase) = (row / phases, row % phases);
             let phase = [phase / self.stride, phase % self.stride];
             for picture in 0..pictures {
-                let from = &from
-                    [picture * picture_floats + channel * self.size[0] * self.size[1]..]
-                    [..self.size[0] * self.size[1]];
-                let to = &mut to[picture * self.plane_floats()..][..self.plane_floats()];
-                self.pack_plane(from, phase, to);
+                let first = picture * picture_floats + channel * self.size[0] * self.size[1];
+                self.pack_plane(
+                    &from[first..],
+                    phase,
+                    &mut to[picture * self.plane_floats()..],
+                );
             }
             to[pictures * self.plane_floats()..].fill(0.0);
         }
     }
 
+    /// Writes a plane, and perhaps something past its end, from the picture that `from` begins with.
     #[inline]
     fn pack_plane(&self, from: &[f32], phase: [usize; 2], to: &mut [f32]) {
         let [height, width] = self.size;
@@ -71,29 +75,57 @@ impl Packing {
             .saturating_sub(phase[1])
             .div_ceil(stride)
             .min(self.plane[1]);
-        for (u, to) in to.chunks_mut(self.plane[1]).enumerate() {
+        for u in 0..self.plane[0] {
+            let to = &mut to[u * self.plane[1]..];
             let y = (stride * u + phase[0]).wrapping_sub(self.before[0]);
             if y >= height || first >= last {
-                to.fill(0.0);
+                to[..self.plane[1]].fill(0.0);
                 continue;
             }
-            let from = &from[y * width..][..width];
-            let start = stride * first + phase[1] - self.before[1];
-            to[..first].fill(0.0);
-            to[last..].fill(0.0);
-            let to = &mut to[first..last];
-            match stride {
-                1 => to.copy_from_slice(&from[start..start + to.len()]),
-                2 => {
-                    for (to, from) in to.iter_mut().zip(from[start..].chunks(2)) {
-                        *to = from[0];
-                    }
-                }
-                _ => {
-                    for (to, from) in to.iter_mut().zip(from[start..].iter().step_by(stride)) {
-                        *to = *from;
-                    }
-                }
+            let start = y * width + stride * first + phase[1] - self.before[1];
+            let from = &from[start..];
+            let has_room = to.len() >= last + LANES && from.len() >= stride * LANES;
+            if self.plane[1] <= LANES && stride <= 2 && has_room {
+                // Whole vectors; what they write too much is written over by what comes next.
+                to[..LANES].fill(0.0);
+                copy_every(stride, from, &mut to[first..first + LANES]);
+                to[last..last + LANES].fill(0.0);
+            } else {
+                to[..first].fill(0.0);
+                to[last..self.plane[1]].fill(0.0);
+                copy_every(stride, from, &mut to[first..last]);
+            }
+        }
+    }
+}
+
+/// `to[i] = from[i · stride]`
+#[inline]
+fn copy_every(stride: usize, from: &[f32], to: &mut [f32]) {
+    match stride {
+        1 => match to.as_chunks_mut::<LANES>() {
+            // One vector rather than a call.
+            ([to], []) => *to = *from.first_chunk().expect("as long as `to`"),
+            _ => to.copy_from_slice(&from[..to.len()]),
+        },
+        2 => {
+            let mut blocks = to.chunks_exact_mut(LANES);
+            let mut pairs = from.chunks_exact(2 * LANES);
+            let mut done = 0;
+            for (to, from) in (&mut blocks).zip(&mut pairs) {
+                to.copy_from_slice(&std::array::from_fn::<f32, LANES, _>(|i| from[2 * i]));
+                done += LANES;
+            }
+            for (to, from) in to[done..]
+                .iter_mut()
+                .zip(from[2 * done..].iter().step_by(2))
+            {
+                *to = *from;
+            }
+        }
+        _ => {
+            for (to, from) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                *to = *from;
             }
         }
     }
@@ -124,15 +156,86 @@ impl Placement {
         for u in 0..self.count[0] {
             let from = &from[u * plane_width..][..self.count[1]];
             let to = &mut to[(self.stride * u + self.phase[0]) * self.size[1] + self.phase[1]..];
-            if self.stride == 1 {
-                for (to, from) in to.iter_mut().zip(from) {
-                    to.write(finish(*from));
-                }
-            } else {
-                for (to, from) in to.iter_mut().step_by(self.stride).zip(from) {
-                    to.write(finish(*from));
+            write_every(self.stride, from, to, &finish);
+        }
+    }
+
+    /// Pixels of this phase.
+    pub(crate) fn count_pixels(&self) -> usize {
+        self.count[0] * self.count[1]
+    }
+
+    /// Where in the packed input the columns of the product begin, those between rows and pictures
+    /// left out.
+    pub(crate) fn pixels(&self, packing: &Packing) -> Vec<usize> {
+        let [rows, columns] = self.count;
+        (0..packing.pictures * rows)
+            .flat_map(|row| {
+                let start = row / rows * packing.plane_floats() + row % rows * packing.plane[1];
+                (0..columns).map(move |column| start + column)
+            })
+            .collect()
+    }
+
+    /// `[picture][pixel][width]` → pictures `[channel][row][column]`, through `finish(channel)`.
+    ///
+    /// `products` must have room for [`LANES`] pixels past the last one.
+    #[inline]
+    pub(crate) fn place_pixels<F: Fn(f32) -> f32>(
+        &self,
+        products: &[f32],
+        width: usize,
+        pictures: usize,
+        to: &mut [MaybeUninit<f32>],
+        finish: impl Fn(usize) -> F,
+    ) {
+        let area = self.size[0] * self.size[1];
+        let channels = to.len() / (pictures * area);
+        // A placement without gaps is one long row.
+        let [rows, columns] = if self.stride == 1 && self.count == self.size {
+            [1, area]
+        } else {
+            self.count
+        };
+        // Squares of pixels and channels, transposed on the way: where planes are a power of two
+        // apart, lines of several channels written in turn would push each other out of the cache.
+        let mut square = [0.0; LANES * LANES];
+        for picture in 0..pictures {
+            for first in (0..channels).step_by(LANES) {
+                let lanes = first..channels.min(first + LANES);
+                for u in 0..rows {
+                    let row = (self.stride * u + self.phase[0]) * self.size[1] + self.phase[1];
+                    for v in (0..columns).step_by(LANES) {
+                        let count = LANES.min(columns - v);
+                        let from = ((picture * rows + u) * columns + v) * width + first;
+                        transpose(&products[from..], width, &mut square, LANES);
+                        for (channel, square) in lanes.clone().zip(square.chunks_exact(LANES)) {
+                            let at = (picture * channels + channel) * area + row + self.stride * v;
+                            let to = &mut to[at..];
+                            write_every(self.stride, &square[..count], to, &finish(channel));
+                        }
+                    }
                 }
             }
+        }
+    }
+}
+
+/// `to[i · stride] = finish(from[i])`
+#[inline]
+fn write_every(
+    stride: usize,
+    from: &[f32],
+    to: &mut [MaybeUninit<f32>],
+    finish: impl Fn(f32) -> f32,
+) {
+    if stride == 1 {
+        for (to, from) in to.iter_mut().zip(from) {
+            to.write(finish(*from));
+        }
+    } else {
+        for (to, from) in to.iter_mut().step_by(stride).zip(from) {
+            to.write(finish(*from));
         }
     }
 }

@@ -61,6 +61,26 @@ unsafe fn run_avx2<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// `to[i · to_stride + j] = from[j · from_stride + i]` for `i` and `j` below 16.
+#[inline]
+pub(crate) fn transpose(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+    assert!(from.len() >= 15 * from_stride + 16 && to.len() >= 15 * to_stride + 16);
+    match level() {
+        // SAFETY: the processor has the vectors of its level; the assertion bounds both sides.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe {
+            x86::transpose(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride);
+        },
+        _ => {
+            for i in 0..16 {
+                for j in 0..16 {
+                    to[i * to_stride + j] = from[j * from_stride + i];
+                }
+            }
+        }
+    }
+}
+
 /// A vector of `LANES` floats.
 ///
 /// # Safety
@@ -115,6 +135,63 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::Vector;
+
+    /// # Safety
+    ///
+    /// The processor must have AVX-512, and both sides sixteen rows of sixteen floats.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn transpose(
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller vouches for the rows.
+        let rows: [__m512; 16] =
+            std::array::from_fn(|j| unsafe { _mm512_loadu_ps(from.add(j * from_stride)) });
+        // Within every quarter of a vector: pairs of rows, then fours. `fours[4 g + c]` holds, in
+        // quarter q, column 4 q + c of the rows 4 g to 4 g + 3.
+        let pairs: [__m512d; 16] = std::array::from_fn(|i| {
+            let (a, b) = (rows[i & !1], rows[i | 1]);
+            _mm512_castps_pd(if i % 2 == 0 {
+                _mm512_unpacklo_ps(a, b)
+            } else {
+                _mm512_unpackhi_ps(a, b)
+            })
+        });
+        let fours: [__m512; 16] = std::array::from_fn(|i| {
+            let first = i / 4 * 4 + i % 4 / 2;
+            let (a, b) = (pairs[first], pairs[first + 2]);
+            _mm512_castpd_ps(if i % 2 == 0 {
+                _mm512_unpacklo_pd(a, b)
+            } else {
+                _mm512_unpackhi_pd(a, b)
+            })
+        });
+        for c in 0..4 {
+            let [a, b, d, e] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
+            // Even quarters, then odd ones.
+            let even = [
+                _mm512_shuffle_f32x4::<0x88>(a, b),
+                _mm512_shuffle_f32x4::<0x88>(d, e),
+            ];
+            let odd = [
+                _mm512_shuffle_f32x4::<0xdd>(a, b),
+                _mm512_shuffle_f32x4::<0xdd>(d, e),
+            ];
+            let columns = [
+                _mm512_shuffle_f32x4::<0x88>(even[0], even[1]),
+                _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]),
+                _mm512_shuffle_f32x4::<0xdd>(even[0], even[1]),
+                _mm512_shuffle_f32x4::<0xdd>(odd[0], odd[1]),
+            ];
+            for (quarter, column) in columns.into_iter().enumerate() {
+                // SAFETY: the caller vouches for the rows.
+                unsafe { _mm512_storeu_ps(to.add((4 * quarter + c) * to_stride), column) };
+            }
+        }
+    }
 
     impl Vector for __m256 {
         const LANES: usize = 8;
@@ -171,6 +248,24 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             unsafe { _mm512_fmadd_ps(a, b, self) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposed_square_has_rows_for_columns() {
+        let from: Vec<f32> = (0..16 * 20).map(|i| i as f32).collect();
+        let mut to = vec![-1.0; 15 * 23 + 16];
+        transpose(&from, 20, &mut to, 23);
+        for (i, row) in to.chunks(23).enumerate() {
+            for (j, value) in row.iter().enumerate() {
+                let wanted = if j < 16 { (j * 20 + i) as f32 } else { -1.0 };
+                assert_eq!(*value, wanted, "row {i}, column {j}");
+            }
         }
     }
 }

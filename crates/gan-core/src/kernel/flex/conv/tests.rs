@@ -1,3 +1,5 @@
+use super::super::shape::ConvShape;
+use super::super::weight_gradient::weight_gradient;
 use super::*;
 use crate::rng::Stream;
 
@@ -82,10 +84,17 @@ fn shapes() -> Vec<ConvShape> {
         shape(2, [4, 3], [6, 6], [3, 1, 0]),
         shape(2, [4, 3], [6, 6], [3, 1, 2]),
         shape(33, [4, 4], [6, 6], [4, 2, 1]),
+        // Wide on both sides: vectors along the channels.
+        shape(5, [20, 33], [7, 7], [4, 2, 1]),
+        shape(3, [16, 48], [6, 9], [3, 1, 1]),
+        shape(2, [18, 17], [1, 1], [3, 2, 1]),
+        shape(2, [17, 16], [5, 5], [2, 3, 0]),
+        shape(2, [16, 20], [40, 36], [4, 2, 1]),
         oblong(3, [3, 10], [9, 9], [1, 7], 1, [0, 3]),
         oblong(3, [3, 10], [9, 8], [7, 1], 1, [3, 0]),
         oblong(2, [4, 5], [9, 11], [3, 2], 2, [1, 0]),
         oblong(2, [4, 5], [6, 7], [2, 4], 3, [0, 2]),
+        oblong(2, [19, 16], [6, 7], [2, 4], 3, [0, 2]),
     ]
 }
 

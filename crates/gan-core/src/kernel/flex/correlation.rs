@@ -1,0 +1,194 @@
+//! The second product of [`shift_gemm`](super::shift_gemm): vectors along the rows of the result.
+
+use super::simd::{Level, Vector, level};
+
+/// Rows of `D` are padded to a multiple of this.
+pub(crate) const LANES: usize = 16;
+
+/// Runs of columns of `G`, and where `B` is read for the first column of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Runs<'a> {
+    /// Offset into `B` of the first column of every run; run `i` is columns `i · length …` of `G`.
+    pub starts: &'a [usize],
+    /// Columns in a run.
+    pub length: usize,
+}
+
+/// Columns of `G` per pass, so that they and what they meet of `B` stay in the second-level cache.
+const STRETCH: usize = 256;
+
+/// `D[k][m] += Σ_n G[n][m] · B[offset[k] + n]`, with the columns `n` of `B` given as runs; what `D`
+/// held before counts only if `add`.
+///
+/// `G` is `[columns][width]` and `D` `[offsets.len()][width]`, with `width` a multiple of
+/// [`LANES`]: the vectors run along `m`, so nothing has to be summed across a vector.
+pub(crate) fn correlation(
+    g: &[f32],
+    width: usize,
+    offsets: &[usize],
+    b: &[f32],
+    runs: &Runs<'_>,
+    add: bool,
+    d: &mut [f32],
+) {
+    assert!(width.is_multiple_of(LANES));
+    assert_eq!(g.len(), runs.starts.len() * runs.length * width);
+    assert_eq!(d.len(), offsets.len() * width);
+    let last = |values: &[usize]| values.iter().max().copied().unwrap_or(0);
+    let reach = last(offsets) + last(&runs.starts) + runs.length;
+    assert!(b.len() >= reach, "B has {} floats of {reach}", b.len());
+    if runs.starts.is_empty() && !add {
+        d.fill(0.0);
+    }
+    let job = Correlation {
+        g,
+        width,
+        offsets,
+        b,
+        runs,
+        add,
+    };
+    // SAFETY: bounds asserted above; the processor has the vectors of its level.
+    unsafe {
+        match level() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => job.run_avx512(d),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => job.run_avx2(d),
+            Level::Portable => job.run_narrow::<[f32; 8]>(d),
+        }
+    }
+}
+
+struct Correlation<'a> {
+    g: &'a [f32],
+    width: usize,
+    offsets: &'a [usize],
+    b: &'a [f32],
+    runs: &'a Runs<'a>,
+    add: bool,
+}
+
+impl Correlation<'_> {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn run_avx512(&self, d: &mut [f32]) {
+        use std::arch::x86_64::__m512;
+        self.stretches(|runs| {
+            let mut m = 0;
+            while m < self.width {
+                // SAFETY: within a function with the feature; bounds asserted in `correlation`.
+                unsafe {
+                    match (self.width - m) / LANES {
+                        0 => unreachable!("the width is a multiple of LANES"),
+                        1 => self.block::<__m512, 1, 12>(m, &runs, d),
+                        2 => self.block::<__m512, 2, 8>(m, &runs, d),
+                        3 => self.block::<__m512, 3, 8>(m, &runs, d),
+                        _ => self.block::<__m512, 4, 6>(m, &runs, d),
+                    }
+                }
+                m += LANES * ((self.width - m) / LANES).min(4);
+            }
+        });
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn run_avx2(&self, d: &mut [f32]) {
+        unsafe { self.run_narrow::<std::arch::x86_64::__m256>(d) }
+    }
+
+    /// For sixteen registers of eight lanes.
+    #[inline(always)]
+    unsafe fn run_narrow<V: Vector>(&self, d: &mut [f32]) {
+        self.stretches(|runs| {
+            for m in (0..self.width).step_by(LANES) {
+                unsafe { self.block::<V, 2, 6>(m, &runs, d) };
+            }
+        });
+    }
+
+    /// Ranges of runs of about [`STRETCH`] columns.
+    #[inline(always)]
+    fn stretches(&self, mut work: impl FnMut(std::ops::Range<usize>)) {
+        let step = (STRETCH / self.runs.length.max(1)).max(1);
+        let count = self.runs.starts.len();
+        for first in (0..count).step_by(step) {
+            work(first..count.min(first + step));
+        }
+    }
+
+    /// Columns `m .. m + M · LANES` of `D`.
+    #[inline(always)]
+    unsafe fn block<V: Vector, const M: usize, const K: usize>(
+        &self,
+        m: usize,
+        runs: &std::ops::Range<usize>,
+        d: &mut [f32],
+    ) {
+        let mut k = 0;
+        let depth = self.offsets.len();
+        while k < depth {
+            unsafe {
+                let d = d.as_mut_ptr().add(k * self.width + m);
+                if depth - k >= K {
+                    self.tile::<V, M, K>(m, k, runs, d);
+                    k += K;
+                } else if depth - k >= 4 {
+                    self.tile::<V, M, 4>(m, k, runs, d);
+                    k += 4;
+                } else {
+                    self.tile::<V, M, 1>(m, k, runs, d);
+                    k += 1;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<V: Vector, const M: usize, const K: usize>(
+        &self,
+        m: usize,
+        k: usize,
+        runs: &std::ops::Range<usize>,
+        d: *mut f32,
+    ) {
+        unsafe {
+            let mut sums = [[V::zero(); M]; K];
+            if self.add || runs.start > 0 {
+                for (k, sums) in sums.iter_mut().enumerate() {
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        *sum = V::load(d.add(k * self.width + i * V::LANES));
+                    }
+                }
+            }
+            let mut offsets = [0; K];
+            offsets.copy_from_slice(&self.offsets[k..k + K]);
+            let mut g = self
+                .g
+                .as_ptr()
+                .add(runs.start * self.runs.length * self.width + m);
+            for start in &self.runs.starts[runs.clone()] {
+                let b = self.b.as_ptr().add(*start);
+                for n in 0..self.runs.length {
+                    let mut left = [V::zero(); M];
+                    for (i, left) in left.iter_mut().enumerate() {
+                        *left = V::load(g.add(i * V::LANES));
+                    }
+                    for (sums, offset) in sums.iter_mut().zip(offsets) {
+                        let right = V::splat(b.add(offset + n));
+                        for (sum, left) in sums.iter_mut().zip(left) {
+                            *sum = sum.fma(left, right);
+                        }
+                    }
+                    g = g.add(self.width);
+                }
+            }
+            for (k, sums) in sums.iter().enumerate() {
+                for (i, sum) in sums.iter().enumerate() {
+                    sum.store(d.add(k * self.width + i * V::LANES));
+                }
+            }
+        }
+    }
+}

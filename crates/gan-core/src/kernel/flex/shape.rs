@@ -1,0 +1,214 @@
+//! The sizes of a convolution, and which value meets which weight.
+
+use super::packing::{Packing, Placement};
+
+/// The sizes of a convolution from `big` to `small` pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConvShape {
+    /// Pictures.
+    pub batch: usize,
+    /// Channels on the big side.
+    pub big_channels: usize,
+    /// Height and width on the big side (the input of a convolution).
+    pub big: [usize; 2],
+    /// Channels on the small side.
+    pub small_channels: usize,
+    /// Height and width on the small side (its output).
+    pub small: [usize; 2],
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Stride.
+    pub stride: usize,
+    /// Zero padding above and below, left and right.
+    pub padding: [usize; 2],
+}
+
+impl ConvShape {
+    /// Floats in one picture on the big side.
+    pub(crate) fn big_floats(&self) -> usize {
+        self.big_channels * self.big[0] * self.big[1]
+    }
+
+    /// Floats in one picture on the small side.
+    pub(crate) fn small_floats(&self) -> usize {
+        self.small_channels * self.small[0] * self.small[1]
+    }
+
+    /// Values of a kernel.
+    pub(crate) fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// How far a kernel reaches in a phase.
+    pub(crate) fn reach(&self) -> [usize; 2] {
+        self.kernel.map(|kernel| (kernel - 1) / self.stride)
+    }
+
+    /// Rows and columns of a plane of the packed big side.
+    pub(crate) fn phase_plane(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            if self.stride == 1 {
+                // The zeros after a row are also the zeros before the next one.
+                let after = (self.kernel[axis] - 1).saturating_sub(self.padding[axis]);
+                (self.big[axis] + self.padding[axis].max(after)).max(self.small[axis])
+            } else {
+                self.small[axis] + self.reach()[axis]
+            }
+        })
+    }
+}
+
+/// One term of the sum: where it reads, and what it is multiplied with.
+pub(crate) struct Tap {
+    /// Channel of the packed side.
+    pub channel: usize,
+    /// Index into the weight (of one output channel for a convolution; within the kernel for a
+    /// transposed one).
+    pub weight: usize,
+    /// Where it reads for the first column of the product.
+    pub offset: usize,
+}
+
+/// How the big side is packed.
+pub(crate) fn big_packing(shape: &ConvShape, pictures: usize) -> Packing {
+    let plane = shape.phase_plane();
+    let reach = shape.reach();
+    Packing {
+        channels: shape.big_channels,
+        size: shape.big,
+        stride: shape.stride,
+        before: shape.padding,
+        plane,
+        pictures,
+        tail: reach[0] * plane[1] + reach[1],
+    }
+}
+
+/// The terms of one value of the small side.
+pub(crate) fn phase_taps(shape: &ConvShape, packing: &Packing) -> Vec<Tap> {
+    let (kernel, stride) = (shape.kernel, shape.stride);
+    let row_stride = packing.row_stride();
+    let mut taps = Vec::new();
+    for channel in 0..shape.big_channels {
+        for phase_y in 0..stride.min(kernel[0]) {
+            for phase_x in 0..stride.min(kernel[1]) {
+                let row = (channel * stride + phase_y) * stride + phase_x;
+                for y in (phase_y..kernel[0]).step_by(stride) {
+                    for x in (phase_x..kernel[1]).step_by(stride) {
+                        taps.push(Tap {
+                            channel,
+                            weight: (channel * kernel[0] + y) * kernel[1] + x,
+                            offset: row * row_stride + y / stride * packing.plane[1] + x / stride,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    taps
+}
+
+/// How the small side must be padded so that every phase of the output finds its input.
+pub(crate) struct OutputPhases {
+    before: [usize; 2],
+    after: [usize; 2],
+    furthest: [usize; 2],
+}
+
+impl OutputPhases {
+    pub(crate) fn new(shape: &ConvShape) -> Self {
+        let mut before = [0, 0];
+        let mut after = [0, 0];
+        let mut furthest = [0, 0];
+        for axis in 0..2 {
+            for phase in 0..shape.stride {
+                for (_, shift) in axis_taps(shape, axis, phase) {
+                    before[axis] = before[axis].max((-shift).max(0) as usize);
+                    furthest[axis] = furthest[axis].max(shift.max(0) as usize);
+                    let count = phase_count(shape.big[axis], phase, shape.stride) as isize;
+                    let past = count - 1 + shift - (shape.small[axis] as isize - 1);
+                    after[axis] = after[axis].max(past.max(0) as usize);
+                }
+            }
+        }
+        Self {
+            before,
+            after,
+            furthest,
+        }
+    }
+
+    pub(crate) fn packing(&self, shape: &ConvShape, pictures: usize) -> Packing {
+        let most = [0, 1].map(|axis| phase_count(shape.big[axis], 0, shape.stride));
+        let plane = [0, 1].map(|axis| {
+            (shape.small[axis] + self.before[axis].max(self.after[axis])).max(most[axis])
+        });
+        Packing {
+            channels: shape.small_channels,
+            size: shape.small,
+            stride: 1,
+            before: self.before,
+            plane,
+            pictures,
+            tail: (self.before[0] + self.furthest[0]) * plane[1]
+                + self.before[1]
+                + self.furthest[1],
+        }
+    }
+
+    /// Terms and place of every phase of the output.
+    pub(crate) fn each(
+        &self,
+        shape: &ConvShape,
+        packing: &Packing,
+    ) -> impl Iterator<Item = (Vec<Tap>, Placement)> {
+        let stride = shape.stride;
+        (0..stride * stride).map(move |phase| {
+            let phase = [phase / stride, phase % stride];
+            let taps = self.taps(shape, packing, phase);
+            let placement = Placement {
+                size: shape.big,
+                stride,
+                phase,
+                count: [0, 1].map(|axis| phase_count(shape.big[axis], phase[axis], stride)),
+            };
+            (taps, placement)
+        })
+    }
+
+    fn taps(&self, shape: &ConvShape, packing: &Packing, phase: [usize; 2]) -> Vec<Tap> {
+        let at = |axis: usize, shift: isize| (self.before[axis] as isize + shift) as usize;
+        let mut taps = Vec::new();
+        for channel in 0..shape.small_channels {
+            for (y, shift_y) in axis_taps(shape, 0, phase[0]) {
+                for (x, shift_x) in axis_taps(shape, 1, phase[1]) {
+                    taps.push(Tap {
+                        channel,
+                        weight: y * shape.kernel[1] + x,
+                        offset: channel * packing.row_stride()
+                            + at(0, shift_y) * packing.plane[1]
+                            + at(1, shift_x),
+                    });
+                }
+            }
+        }
+        taps
+    }
+}
+
+/// Pixels `phase, phase + stride, …` below `size`.
+fn phase_count(size: usize, phase: usize, stride: usize) -> usize {
+    size.saturating_sub(phase).div_ceil(stride)
+}
+
+/// Kernel positions that reach output pixel `s·q + phase`, with the shift `i − q` of the input pixel.
+fn axis_taps(shape: &ConvShape, axis: usize, phase: usize) -> impl Iterator<Item = (usize, isize)> {
+    let (stride, target) = (
+        shape.stride as isize,
+        (phase + shape.padding[axis]) as isize,
+    );
+    (0..shape.kernel[axis]).filter_map(move |k| {
+        let distance = target - k as isize;
+        (distance.rem_euclid(stride) == 0).then_some((k, distance.div_euclid(stride)))
+    })
+}

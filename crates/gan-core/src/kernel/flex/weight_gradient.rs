@@ -1,0 +1,105 @@
+//! The gradient of a convolution's weight.
+
+use std::cell::Cell;
+
+use rayon::prelude::*;
+
+use super::buffer::grow;
+use super::correlation::{LANES, Runs, correlation};
+use super::packing::Packing;
+use super::shape::{ConvShape, big_packing, phase_taps};
+use super::simd::{transpose, vectorised};
+
+thread_local! {
+    /// Both sides of a weight gradient, shared by its tasks.
+    static SHARED: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// Floats of packed input that all tasks share: a second-level cache of 1 MiB for each of four.
+const GROUP_FLOATS: usize = 1024 * 1024;
+
+/// Gradient of the weight, `[small_channels, big_channels, kernel, kernel]`, from pictures on both
+/// sides.
+pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> Vec<f32> {
+    let packing = big_packing(shape, 1);
+    // Several times what a task packs: the pictures of a group are shared by all tasks.
+    let group = (GROUP_FLOATS / packing.floats().max(1)).clamp(1, shape.batch.max(1));
+    let packing = Packing {
+        pictures: group,
+        ..packing
+    };
+    let taps = phase_taps(shape, &packing);
+    let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
+    let width = shape.small_channels.next_multiple_of(LANES);
+    let mut sums = vec![0.0; taps.len() * width];
+    // Taken out rather than borrowed: while this thread waits for the tasks below, it may be given
+    // another gradient to compute.
+    let (mut b_buffer, mut g_buffer) = SHARED.take();
+    let b = grow(&mut b_buffer, packing.floats());
+    let g = grow(
+        &mut g_buffer,
+        group * shape.small[0] * shape.small[1] * width,
+    );
+    for (big, small) in big
+        .chunks(group * shape.big_floats())
+        .zip(small.chunks(group * shape.small_floats()))
+    {
+        let block = 8 * packing.row_stride();
+        b.par_chunks_mut(block).enumerate().for_each(|(i, b)| {
+            let rows = b.len() / packing.row_stride();
+            vectorised(|| packing.pack(big, i * 8..i * 8 + rows, b));
+        });
+        let pictures = small.len() / shape.small_floats();
+        let area = shape.small[0] * shape.small[1];
+        let g = &mut g[..pictures * area * width];
+        g.par_chunks_mut(area * width)
+            .zip(small.par_chunks(shape.small_floats()))
+            .for_each(|(g, small)| vectorised(|| lay_channels_last(small, area, width, g)));
+        let starts: Vec<usize> = (0..pictures)
+            .flat_map(|picture| {
+                (0..shape.small[0])
+                    .map(move |y| picture * packing.plane_floats() + y * packing.plane[1])
+            })
+            .collect();
+        let runs = Runs {
+            starts: &starts,
+            length: shape.small[1],
+        };
+        // Rows per task: a function of the shape, so that the sums do not depend on the threads.
+        let rows = offsets.len().div_ceil(8).next_multiple_of(6).min(48);
+        sums.par_chunks_mut(rows * width)
+            .zip(offsets.par_chunks(rows))
+            .for_each(|(sums, offsets)| correlation(g, width, offsets, b, &runs, true, sums));
+    }
+    SHARED.set((b_buffer, g_buffer));
+    let depth = taps.len();
+    let mut gradient = vec![0.0; shape.small_channels * depth];
+    for (m, gradient) in gradient.chunks_mut(depth).enumerate() {
+        for (tap, sums) in taps.iter().zip(sums.chunks(width)) {
+            gradient[tap.weight] = sums[m];
+        }
+    }
+    gradient
+}
+
+/// `[channel][pixel]` → `[pixel][channel]`, the channels padded with what is there (zeros).
+#[inline]
+fn lay_channels_last(from: &[f32], area: usize, width: usize, to: &mut [f32]) {
+    for (block, from) in from.chunks(LANES * area).enumerate() {
+        let whole = if from.len() == LANES * area {
+            area / LANES * LANES
+        } else {
+            0
+        };
+        for pixel in (0..whole).step_by(LANES) {
+            let to = &mut to[pixel * width + block * LANES..];
+            transpose(&from[pixel..], area, to, width);
+        }
+        for pixel in whole..area {
+            let to = &mut to[pixel * width + block * LANES..];
+            for (to, from) in to.iter_mut().zip(from[pixel..].iter().step_by(area)) {
+                *to = *from;
+            }
+        }
+    }
+}
