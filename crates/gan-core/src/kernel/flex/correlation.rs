@@ -35,7 +35,7 @@ pub(crate) fn correlation(
     assert_eq!(g.len(), runs.starts.len() * runs.length * width);
     assert_eq!(d.len(), offsets.len() * width);
     let last = |values: &[usize]| values.iter().max().copied().unwrap_or(0);
-    let reach = last(offsets) + last(&runs.starts) + runs.length;
+    let reach = last(offsets) + last(runs.starts) + runs.length;
     assert!(b.len() >= reach, "B has {} floats of {reach}", b.len());
     if runs.starts.is_empty() && !add {
         d.fill(0.0);

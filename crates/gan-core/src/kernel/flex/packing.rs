@@ -212,7 +212,7 @@ impl Placement {
                         for (channel, square) in lanes.clone().zip(square.chunks_exact(LANES)) {
                             let at = (picture * channels + channel) * area + row + self.stride * v;
                             let to = &mut to[at..];
-                            write_every(self.stride, &square[..count], to, &finish(channel));
+                            write_every(self.stride, &square[..count], to, finish(channel));
                         }
                     }
                 }
