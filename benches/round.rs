@@ -1,4 +1,4 @@
-//! `cargo bench`: full rounds of every preset, sampling, and our kernels beside Burn's operations.
+//! `cargo bench`: full rounds of three presets, sampling, and a convolution beside Burn's operation.
 //!
 //! Inputs are random, never zeros; seeds are fixed; sizes are in the names.
 

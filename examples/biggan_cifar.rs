@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gan::cli::{self, TrainArgs};
 use gan::run::Session;
-use gan_models::{ClassGanConfig, Model};
+use gan_models::ClassGanConfig;
 
 /// Train a generator of pictures of any class. --data names CIFAR-10 or folders of pictures, one per
 /// class. Without flags: the preset biggan on MNIST, or synthetic
@@ -25,15 +25,6 @@ struct Arguments {
 
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
-        // The pictures with their labels, the configuration and the device, from the flags.
-        let mut session: Session<ClassGanConfig> =
-            Session::open_at(&arguments.train, "biggan_cifar", "biggan")?;
-        // Both players with fresh weights, their optimisers, and the rules they play by.
-        let mut game = session
-            .config()
-            .model
-            .init(session.config().seed, session.device())?;
-        // Round after round, with logs, pictures (a row per class) and checkpoints in the run folder.
-        session.play(&mut game)
+        Session::<ClassGanConfig>::train(&arguments.train, "biggan_cifar", "biggan")
     })
 }

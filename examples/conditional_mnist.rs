@@ -1,4 +1,5 @@
-//! Trains a generator of pictures of any class against a critic who knows the class: handwritten digits if nothing else is asked for.
+//! Trains a generator of pictures of any class against a critic who knows the class:
+//! handwritten digits if nothing else is asked for.
 //!
 //! ```text
 //! cargo run --release --example conditional_mnist
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gan::cli::{self, TrainArgs};
 use gan::run::Session;
-use gan_models::{ClassGanConfig, Model};
+use gan_models::ClassGanConfig;
 
 /// Train a generator of pictures of any class. Without flags: the preset cgan-conv on MNIST, or synthetic
 /// digits if there is no MNIST.
@@ -23,15 +24,6 @@ struct Arguments {
 
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
-        // The pictures with their labels, the configuration and the device, from the flags.
-        let mut session: Session<ClassGanConfig> =
-            Session::open_at(&arguments.train, "conditional_mnist", "cgan-conv")?;
-        // Both players with fresh weights, their optimisers, and the rules they play by.
-        let mut game = session
-            .config()
-            .model
-            .init(session.config().seed, session.device())?;
-        // Round after round, with logs, pictures (a row per class) and checkpoints in the run folder.
-        session.play(&mut game)
+        Session::<ClassGanConfig>::train(&arguments.train, "conditional_mnist", "cgan-conv")
     })
 }

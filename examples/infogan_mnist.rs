@@ -1,4 +1,5 @@
-//! Trains a generator whose code comes to mean something without any labels: handwritten digits if nothing else is asked for.
+//! Trains a generator whose code comes to mean something without any labels: handwritten
+//! digits if nothing else is asked for.
 //!
 //! ```text
 //! cargo run --release --example infogan_mnist
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gan::cli::{self, TrainArgs};
 use gan::run::Session;
-use gan_models::{ClassGanConfig, Model};
+use gan_models::ClassGanConfig;
 
 /// Train a generator whose code finds classes by itself. Without flags: MNIST, or synthetic
 /// digits if there is no MNIST.
@@ -23,15 +24,6 @@ struct Arguments {
 
 fn main() -> ExitCode {
     cli::main(|arguments: Arguments| {
-        // The pictures with their labels, the configuration and the device, from the flags.
-        let mut session: Session<ClassGanConfig> =
-            Session::open_at(&arguments.train, "infogan_mnist", "infogan")?;
-        // Both players with fresh weights, their optimisers, and the rules they play by.
-        let mut game = session
-            .config()
-            .model
-            .init(session.config().seed, session.device())?;
-        // Round after round, with logs, pictures (a row per class) and checkpoints in the run folder.
-        session.play(&mut game)
+        Session::<ClassGanConfig>::train(&arguments.train, "infogan_mnist", "infogan")
     })
 }

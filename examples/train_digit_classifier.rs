@@ -10,16 +10,17 @@ use std::process::ExitCode;
 use burn::data::dataset::Dataset;
 use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::activation::log_softmax;
 use clap::Parser;
 use gan::backend::Backend;
 use gan::{Failure, cli};
 use gan_core::game::{Player, snapshot_module};
+use gan_core::loss::cross_entropy;
+use gan_core::nn::one_hot;
 use gan_core::optim::OptimizerConfig;
 use gan_core::rng::Stream;
-use gan_data::ChannelMode;
 use gan_data::io::write_atomically;
 use gan_data::source::{Mnist, Pictures, Split};
+use gan_data::{ChannelMode, PixelRange};
 use gan_metrics::features::{DigitClassifier, save_half};
 
 const SIDE: usize = DigitClassifier::SIDE;
@@ -105,34 +106,24 @@ fn loss(
 ) -> Tensor<1> {
     let count = labels.len();
     let pictures = TensorData::new(pixels, [count, 1, SIDE, SIDE]);
-    let labels = Tensor::<2, Int>::from_data(TensorData::new(labels, [count, 1]), device);
+    let labels = Tensor::from_data(TensorData::new(labels, [count]), device);
     let (_, logits) = network.forward(Tensor::from_data(pictures, device));
-    -log_softmax(logits, 1).gather(1, labels).mean()
+    cross_entropy(logits, one_hot(labels, 10))
 }
 
+/// Part of the pictures whose digit is found.
 fn accuracy(network: &DigitClassifier, set: &[(Vec<u8>, i32)], device: &Device) -> f64 {
     let right = set.chunks(500).map(|chunk| {
-        let pixels: Vec<f32> = chunk
-            .iter()
-            .flat_map(|(picture, _)| picture.iter().map(signed))
-            .collect();
+        let bytes = chunk.iter().flat_map(|(picture, _)| picture);
+        let pixels: Vec<f32> = bytes.map(|byte| PixelRange::Signed.encode(*byte)).collect();
         let pictures = TensorData::new(pixels, [chunk.len(), 1, SIDE, SIDE]);
         let (_, logits) = network.forward(Tensor::from_data(pictures, device));
         let found = logits.argmax(1).into_data().convert::<i32>();
-        let found = found
-            .try_to_vec::<i32>()
-            .expect("it has just been converted");
-        found
-            .iter()
-            .zip(chunk)
-            .filter(|(found, (_, label))| *found == label)
-            .count()
+        let found: Vec<i32> = found.try_to_vec().expect("it has just been converted");
+        let pairs = found.iter().zip(chunk);
+        pairs.filter(|(found, (_, label))| *found == label).count()
     });
     right.sum::<usize>() as f64 / set.len() as f64
-}
-
-fn signed(byte: &u8) -> f32 {
-    f32::from(*byte) / 127.5 - 1.0
 }
 
 /// Turned by up to 11°, scaled and sheared by up to 10 %, moved by up to 2 pixels; in `[-1, 1]`.

@@ -163,7 +163,7 @@ fn above_zero(text: &str) -> Result<f64, String> {
     value.ok_or_else(|| "it must be a number above 0".into())
 }
 
-/// Fifty times what the longest published trainings of GANs took.
+/// Far more than any training of a GAN took that was published.
 const LONGEST_KIMG: f64 = 10_000_000.0;
 
 fn kimg(text: &str) -> Result<f64, String> {

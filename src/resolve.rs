@@ -100,8 +100,8 @@ pub struct Resolved<M> {
     pub run: Option<RunDir>,
 }
 
-/// Fills in what the flags leave open; `begin_at` is the preset if none is named. In the order preset, `--config`, other flags, `--set`; with
-/// `--resume`, the configuration of the run takes the place of the preset.
+/// Fills in what the flags leave open, in the order preset (`begin_at` if none is named), `--config`,
+/// other flags, `--set`; with `--resume`, the configuration of the run takes the place of the preset.
 ///
 /// # Errors
 ///
@@ -168,8 +168,8 @@ fn check_labels<M: Model>(model: &M, data: &dyn Pictures) -> Result<(), Failure>
         return Ok(());
     }
     Err(Failure::new(format!(
-        "--data: the pictures have {there} classes and the model {wanted}; give pictures in one \
-         folder per class, or set model.condition.count"
+        "--data: the pictures have {there} classes and the model {wanted}; give pictures with as many \
+         classes, in one folder each"
     )))
 }
 

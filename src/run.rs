@@ -93,6 +93,23 @@ impl<M: Model> Session<M> {
         })
     }
 
+    /// All of a training: the session, its game with fresh weights, and every round of it. `begin_at` is
+    /// the preset if none is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_at`](Session::open_at) and [`play`](Session::play).
+    pub fn train(
+        arguments: &TrainArgs,
+        program: &'static str,
+        begin_at: &str,
+    ) -> Result<(), Failure> {
+        let mut session = Self::open_at(arguments, program, begin_at)?;
+        let config = session.config();
+        let mut game = config.model.init(config.seed, session.device())?;
+        session.play(&mut game)
+    }
+
     /// The configuration.
     pub fn config(&self) -> &RunConfig<M> {
         &self.config
@@ -124,10 +141,14 @@ impl<M: Model> Session<M> {
         let size = image.size;
         let counts = game.parameter_counts();
         let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+        let channels = match image.channels {
+            1 => "1 channel".to_owned(),
+            more => format!("{more} channels"),
+        };
         self.screen.say(format!(
-            "model    {}: {size} x {size} pixels, {}, {} parameters, batch {}, {} kimg, seed {}, on {}",
+            "model    {}: {size} x {size} pixels, {channels}, {} parameters, batch {}, {} kimg, seed {}, \
+             on {}",
             self.config.model.name(),
-            if image.channels == 1 { "1 channel".into() } else { format!("{} channels", image.channels) },
             counts.collect::<Vec<_>>().join(", "),
             self.config.model.batch_size(),
             self.config.model.total_kimg(),

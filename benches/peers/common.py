@@ -1,4 +1,4 @@
-"""What the peers share: real pictures, the training loop behind --seconds, sampling."""
+"""What the peers share: the round, real pictures, the training loop behind --seconds, sampling."""
 import argparse
 import gzip
 import json
@@ -8,6 +8,36 @@ import time
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
+
+class Gan:
+    """A generator, a critic and their optimizers; all are set by the subclass."""
+
+    latent = 100
+
+    def noise(self, count):
+        return torch.randn(count, self.latent)
+
+    def round(self, real, z_critic=None, z_generator=None):
+        """Critic step, then generator step, each on fresh noise; returns both losses as tensors."""
+        z_critic = self.noise(len(real)) if z_critic is None else z_critic
+        z_generator = self.noise(len(real)) if z_generator is None else z_generator
+
+        on_real = self.critic(real)
+        on_fake = self.critic(self.generator(z_critic).detach())
+        loss_critic = (F.binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
+                       + F.binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake)))
+        self.adam_critic.zero_grad()
+        loss_critic.backward()
+        self.adam_critic.step()
+
+        judged = self.critic(self.generator(z_generator))
+        loss_generator = F.binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
+        self.adam_generator.zero_grad()
+        loss_generator.backward()
+        self.adam_generator.step()
+        return loss_critic.detach(), loss_generator.detach()
 
 
 def mnist(folder=None):

@@ -14,15 +14,22 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
+def example(name):
+    """Our side, built beforehand."""
+    return os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/examples", name)
+
+
+def output(command):
+    """The JSON a command prints."""
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
 def ours(case):
-    program = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/examples/peer")
-    line = subprocess.run([program, "--case", case], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return json.loads(line)
+    return output([example("peer"), "--case", case])
 
 
 def theirs(case):
-    command = [sys.executable, os.path.join(HERE, "run.py"), "--only", case]
-    result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)["results"][0]
+    result = output([sys.executable, os.path.join(HERE, "run.py"), "--only", case])["results"][0]
     return result | {"ms": result.get("ms_per_round", result.get("ms"))}
 
 

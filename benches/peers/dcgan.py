@@ -12,7 +12,6 @@ import argparse
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 import common
 
@@ -56,9 +55,7 @@ def initialise(module):
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-class Dcgan:
-    latent = 100
-
+class Dcgan(common.Gan):
     def __init__(self, size=28, base=64, batch=64):
         if size not in (28, 64):
             raise SystemExit(f"--size {size}: only 28 and 64 are there")
@@ -69,29 +66,6 @@ class Dcgan:
         adam = dict(lr=2e-4, betas=(0.5, 0.999), eps=1e-8)
         self.adam_generator = torch.optim.Adam(self.generator.parameters(), **adam)
         self.adam_critic = torch.optim.Adam(self.critic.parameters(), **adam)
-
-    def noise(self, count):
-        return torch.randn(count, self.latent)
-
-    def round(self, real, z_critic=None, z_generator=None):
-        """Critic step, then generator step, each on fresh noise; returns both losses as tensors."""
-        z_critic = self.noise(len(real)) if z_critic is None else z_critic
-        z_generator = self.noise(len(real)) if z_generator is None else z_generator
-
-        on_real = self.critic(real)
-        on_fake = self.critic(self.generator(z_critic).detach())
-        loss_critic = (F.binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
-                       + F.binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake)))
-        self.adam_critic.zero_grad()
-        loss_critic.backward()
-        self.adam_critic.step()
-
-        judged = self.critic(self.generator(z_generator))
-        loss_generator = F.binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
-        self.adam_generator.zero_grad()
-        loss_generator.backward()
-        self.adam_generator.step()
-        return loss_critic.detach(), loss_generator.detach()
 
 
 def arguments():

@@ -18,25 +18,20 @@ def main():
     path, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 500
     torch.set_num_threads(2)
 
-    def load(*_, **__):
-        weights = torch.load(path)
-        for name in [name for name in weights if name.endswith("running_mean")]:
-            weights[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(0)
-        return weights
-
-    published.load_state_dict_from_url = load
+    published.load_state_dict_from_url = lambda *_, **__: torch.load(path)
     start = time.time()
     net = published.InceptionV3([3]).eval()
     print(f"loaded in {time.time() - start:.2f} s")
     torch.manual_seed(1)
     total = 0.0
     start = time.time()
-    for _ in range(-(-count // BATCH)):
+    rounds = -(-count // BATCH)
+    for _ in range(rounds):
         with torch.no_grad():
             x = torch.randint(0, 256, (BATCH, 3, 32, 32), dtype=torch.uint8).float() / 255
             total += net(x)[0].squeeze(3).squeeze(2).numpy().sum()
     seconds = time.time() - start
-    done = -(-count // BATCH) * BATCH
+    done = rounds * BATCH
     print(f"{done} pictures in {seconds:.2f} s: {1e3 * seconds / done:.1f} ms each (sum {total:.3f})")
     print(f"VmHWM: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss} kB")
 

@@ -11,12 +11,10 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+from compare import example, output
 
 
 def build(name):
@@ -67,7 +65,7 @@ def theirs(args):
            "wgan_lp": lambda n2: 10 * (n2.sqrt() - 1).clamp(min=0) ** 2, "wgan_div": lambda n2: 2 * n2 ** 3,
            "max_gp": lambda n2: 10 * n2.max(), "zero_centered": lambda n2: 10 * n2,
            "dragan": lambda n2: 10 * (n2.sqrt() - 1) ** 2}
-    shape, critic = build(args.case)
+    shape, _ = build(args.case)
     both = torch.rand(2 * args.batch, *shape) * 2 - 1
     real, fake = both[:args.batch], both[args.batch:]
     out = {}
@@ -120,17 +118,14 @@ def main():
     args = parser.parse_args()
     if args.case:
         return theirs(args)
-    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-    program = os.path.join(target, "release/examples/penalty_cost")
     common = ["--penalties", args.penalties, "--steps", str(args.steps), "--batch", str(args.batch)]
     print(f"load before: {os.getloadavg()[0]:.2f}")
     print("| critic | penalty | ours ms | PyTorch ms | ratio | ours, plain steps | PyTorch, plain steps |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for critic in args.critics.split(","):
-        ours = [program, "--critic", critic, *common]
+        ours = [example("penalty_cost"), "--critic", critic, *common]
         peer = [sys.executable, os.path.abspath(__file__), "--case", critic, "--threads", str(args.threads), *common]
-        run = lambda command: json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-        turns = [(run(ours), run(peer)) for _ in range(args.turns)]
+        turns = [(output(ours), output(peer)) for _ in range(args.turns)]
         middle = lambda side, penalty: statistics.median(turn[side][penalty] for turn in turns)
         for penalty in args.penalties.split(","):
             a, b = middle(0, penalty), middle(1, penalty)

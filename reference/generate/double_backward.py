@@ -160,14 +160,13 @@ class Projection(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc, self.norm = nn.Linear(6, 16), nn.GroupNorm(1, 16)
-        self.head = nn.ModuleDict({
-            "logit": nn.Linear(16, 1),
-            "embedding": nn.Linear(16, 3, bias=False)})
+        self.logit = nn.Linear(16, 1)
+        self.head = nn.ModuleDict({"embedding": nn.Linear(16, 3, bias=False)})
 
     def forward(self, x):
         h = F.silu(self.norm(self.fc(x)))
         embedded = self.head["embedding"].weight[torch.arange(len(x)) % 3]
-        return self.head["logit"](h) + (embedded * h).sum(1, keepdim=True)
+        return self.logit(h) + (embedded * h).sum(1, keepdim=True)
 
 
 class Patch(nn.Module):
@@ -225,15 +224,14 @@ def penalties(critic, x):
 
 
 def path_length(generator, w, y):
-    """The same for StyleGAN2's path length; the running mean is updated first and has no gradient."""
+    """The same for StyleGAN2's path length, and its running mean, which is updated first and has no gradient."""
     w = w.detach().requires_grad_(True)
     pictures = generator(w)
     noise = y / (pictures.shape[2] * pictures.shape[3]) ** 0.5
     g, = torch.autograd.grad((pictures * noise).sum(), w, create_graph=True)
     lengths = g.square().sum(2).mean(1).sqrt()
     mean = torch.as_tensor(MEAN, dtype=lengths.dtype).lerp(lengths.mean().detach(), DECAY)
-    path_length.mean = mean
-    return {"path_length": by_parameter(WEIGHT * (lengths - mean).square().mean(), generator)}
+    return {"path_length": by_parameter(WEIGHT * (lengths - mean).square().mean(), generator)}, mean
 
 
 def check(name, module, results, compute):
@@ -268,8 +266,7 @@ def check(name, module, results, compute):
 
 
 def write(folder, name, seed, module, inputs, results):
-    saved = module.named_parameters() if not isinstance(module, SpectralCritic) else module.state_dict().items()
-    tensors = inputs | {f"param.{n}": p.detach().clone() for n, p in saved}
+    tensors = inputs | {f"param.{n}": p.clone() for n, p in module.state_dict().items()}
     for penalty, (value, grads) in results.items():
         tensors[f"value.{penalty}"] = value.reshape(1)
         tensors |= {f"grad.{penalty}.{n}": g.contiguous() for n, g in grads.items()}
@@ -307,11 +304,11 @@ def main(folder):
         torch.manual_seed(200)
         generator = Generator()
         w, y = torch.randn(batch, 2, 3), torch.randn(batch, 3, 8, 8)
-        results = path_length(generator, w, y)
-        inputs = {"x": w, "noise": y, "mean": path_length.mean.reshape(1)}
+        results, mean = path_length(generator, w, y)
+        inputs = {"x": w, "noise": y, "mean": mean.reshape(1)}
         write(folder, f"path_length_batch{batch}", 200, generator, inputs, results)
         check(f"path length, batch {batch}", generator, results,
-              lambda exact: path_length(exact, w.double(), y.double()))
+              lambda exact: path_length(exact, w.double(), y.double())[0])
 
 
 if __name__ == "__main__":

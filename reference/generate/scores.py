@@ -3,16 +3,18 @@
 python scores.py [FOLDER]    writes scores_features.safetensors, scores_pictures.safetensors
 
 `scores_features` has float32 features `real` [300, 24], `fake` [260, 24], `thin` [20, 24] (fewer items than
-features), probabilities, latents; and float64 scores by name:
+features), `probabilities` [203, 10], latents `path.ends` [400, 8]; and float64 scores by name:
     frechet.fake, frechet.thin    pytorch-fid's formula with the root by SciPy, in float64; for the rank-deficient
                                   set by 60-digit arithmetic (mpmath), because sqrtm has no answer there
-    kid.mean, kid.deviation       torch-fidelity's mmd2 and polynomial kernel, on the rows in `kid.real`, `kid.fake`
+    kid                           [mean, deviation] of torch-fidelity's mmd2 with its polynomial kernel on five
+                                  subsets of 100, whose rows (int64) are in `kid.real` and `kid.fake` [5, 100]
     discrepancy                   the same on all of the first 260 rows
     inception                     torch-fidelity's Inception Score, [mean, deviation], 7 splits, unshuffled
     manifold                      prdc's precision, recall, density, coverage with k = 3; precision and recall also
                                   from torch-fidelity, which must agree
-    path                          torch-fidelity's filter and mean on distances computed here
-    nearest.index, .distance      scikit-learn's NearestNeighbors, 2 of `real` for each of `fake`
+    path                          [mean, deviation] of the perceptual path length by torch-fidelity's formulas, in
+                                  NumPy; the generator is tanh(W z) with W in `path.weight` [24, 8]
+    nearest.index, .distance      scikit-learn's NearestNeighbors, 2 of `real` for each of `fake`; int64 and float64
 `scores_pictures` has uint8 pictures `target`, `output` [1, 192, 176, 3] and
     psnr, ssim                    scikit-image, Gaussian window, biased moments, data range 255
     ms_ssim                       NumPy, from the same similarity maps on five scales
@@ -145,11 +147,11 @@ def main(folder):
     weight, ends, path_length = path(rng)
     nearest = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(real.astype(np.float64))
     distance, index = nearest.kneighbors(fake.astype(np.float64))
-    plain = calculate_frechet_distance(*moments(real), *moments(fake))
+    plain, exact_thin = calculate_frechet_distance(*moments(real), *moments(fake)), exact_frechet(real, thin)
     assert abs(exact_frechet(real, fake) / plain - 1) < 1e-9, "SciPy and mpmath disagree"
     save_file({
         "real": real, "fake": fake, "thin": thin,
-        "frechet.fake": np.array([plain]), "frechet.thin": np.array([exact_frechet(real, thin)]),
+        "frechet.fake": np.array([plain]), "frechet.thin": np.array([exact_thin]),
         "kid.real": kid_real.astype(np.int64), "kid.fake": kid_fake.astype(np.int64),
         "kid": np.array([kid_values.mean(), kid_values.std()]), "discrepancy": np.array([discrepancy]),
         "probabilities": probabilities.astype(np.float32),
@@ -160,15 +162,16 @@ def main(folder):
     }, os.path.join(folder, "scores_features.safetensors"))
 
     target, output = pictures(rng)
+    multiscale = ms_ssim(target, output)
     similarity = structural_similarity(
         target, output, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=2)
     save_file({
         "target": target[None], "output": output[None],
         "psnr": np.array([peak_signal_noise_ratio(target, output, data_range=255)]),
-        "ssim": np.array([similarity]), "ms_ssim": np.array([ms_ssim(target, output)]),
+        "ssim": np.array([similarity]), "ms_ssim": np.array([multiscale]),
     }, os.path.join(folder, "scores_pictures.safetensors"))
-    print({"frechet": plain, "thin": exact_frechet(real, thin), "kid": kid_values.mean(), **isc, **manifold,
-           "path": path_length, "ssim": similarity, "ms_ssim": ms_ssim(target, output)})
+    print({"frechet": plain, "thin": exact_thin, "kid": kid_values.mean(), **isc, **manifold,
+           "path": path_length, "ssim": similarity, "ms_ssim": multiscale})
 
 
 if __name__ == "__main__":

@@ -2,10 +2,15 @@
 //!
 //! Behind the feature `testing`. All of them panic with a message when a check fails, as tests do.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use burn::prelude::*;
+use burn::tensor::TensorData;
 
 use crate::dual::Dual;
 use crate::rng::Stream;
+use crate::train::checkpoint_file::read_tensors;
 
 /// Relative error of a tangent that [`assert_jvp`] allows.
 const RELATIVE: f32 = 1e-2;
@@ -116,6 +121,17 @@ pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
         .convert::<f32>()
         .try_to_vec()
         .expect("it has just been converted to f32")
+}
+
+/// The tensors of a safetensors file by name: values computed elsewhere, to compare one's own with.
+///
+/// # Panics
+///
+/// Panics if the file cannot be read.
+pub fn tensors_of_file(path: impl AsRef<Path>) -> BTreeMap<String, TensorData> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    read_tensors(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

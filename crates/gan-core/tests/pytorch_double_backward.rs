@@ -1,49 +1,29 @@
 //! Gradient penalties of critics made of our layers against PyTorch's double backward
 //! (`reference/README.md`).
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod fixture;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::{Gradients, TensorData};
+use fixture::{Tensors, data, fixture};
 use gan_core::dual::{Dual, Forward};
 use gan_core::game::{State, restore_module};
 use gan_core::nn::{
     Activation, Conv2d, Conv2dConfig, ConvTranspose2d, GroupNorm, GroupNormConfig, Initializer,
-    Linear, LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, PatchCriticConfig,
-    Projection, ProjectionConfig, SelfAttention, SelfAttentionConfig, SpectralNormConfig,
+    LabelHead, LabelHeadLayer, Linear, LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm,
+    PatchCriticConfig, SelfAttention, SelfAttentionConfig, SpectralNormConfig, one_hot,
 };
-use gan_core::penalty::{PathLength, PathLengthConfig, Penalty, PenaltyRule, gradient_penalty_of};
+use gan_core::penalty::{PathLengthConfig, Penalty, PenaltyRule, gradient_penalty_of};
 use gan_core::rng::Stream;
-use safetensors::SafeTensors;
 
 /// Of the largest gradient of a file.
 const TOLERANCE: f32 = 1e-5;
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 
-type Tensors = BTreeMap<String, TensorData>;
-
 fn device() -> Device {
     Device::flex().autodiff()
-}
-
-fn fixture(name: &str) -> Tensors {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reference");
-    let path = folder.join(format!("{name}.safetensors"));
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; see reference/README.md", path.display()));
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let read = |(name, view): (String, safetensors::tensor::TensorView)| {
-        let values: Vec<f32> = view
-            .data()
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
-            .collect();
-        (name, TensorData::new(values, view.shape().to_vec()))
-    };
-    file.tensors().into_iter().map(read).collect()
 }
 
 /// What is in `file` under `prefix`, by the rest of the name.
@@ -135,7 +115,8 @@ impl Forward<4, 2> for Spectral {
 struct Conditional {
     fc: Linear,
     norm: GroupNorm,
-    head: Projection,
+    logit: Linear,
+    head: LabelHeadLayer,
 }
 
 impl Forward<2, 2> for Conditional {
@@ -143,8 +124,10 @@ impl Forward<2, 2> for Conditional {
     fn apply(&self, x: Dual<2>) -> Dual<2> {
         let labels = (0..x.primal.dims()[0] as i64).map(|i| i % 3);
         let labels = Tensor::from_ints(&labels.collect::<Vec<_>>()[..], &x.primal.device());
+        let classes = one_hot(labels, 3);
         let h = Activation::Silu.apply(self.norm.apply(self.fc.apply(x)));
-        self.head.apply(h, labels)
+        let score = self.logit.apply(h.clone());
+        self.head.judge(score, h, &classes).score
     }
 }
 
@@ -218,7 +201,7 @@ fn rule(name: &str) -> PenaltyRule {
 
 /// Value and all gradients of a penalty beside those in the file; `what` is for messages.
 fn compare(what: &str, file: &Tensors, name: &str, penalty: Penalty, module: &impl Module) {
-    let wanted = values(&file[&format!("value.{name}")])[0];
+    let wanted = values(&data(file, &format!("value.{name}")))[0];
     let value = penalty.value.into_scalar::<f32>();
     assert!(
         (value - wanted).abs() < TOLERANCE * wanted.abs(),
@@ -266,7 +249,7 @@ fn penalties<const D: usize, const E: usize, C: Module + Forward<D, E>>(critic: 
         let names: Vec<_> = under(&file, "value.").into_keys().collect();
         assert!(names.len() >= 2, "{what}: {names:?}");
         for name in names {
-            let x = Tensor::<D>::from_data(file["x"].clone(), &device());
+            let x = Tensor::<D>::from_data(data(&file, "x"), &device());
             let penalty =
                 gradient_penalty_of(&rule(&name), &module, x, |module, x| module.apply(x));
             compare(&what, &file, &name, penalty, &module);
@@ -336,7 +319,14 @@ fn a_projection_on_labels_after_layer_norm_agrees_with_double_backward() {
     let critic = Conditional {
         fc: linear(6, 16),
         norm: GroupNormConfig::layer(16).init(&mut stream(), &device()),
-        head: ProjectionConfig::new(16, 3).init(&mut stream(), &device()),
+        logit: linear(16, 1),
+        head: LabelHead::Projection.init(
+            (16, 3),
+            Initializer::PyTorch,
+            None,
+            &mut stream(),
+            &device(),
+        ),
     };
     penalties("projection", critic);
 }
@@ -372,15 +362,15 @@ fn the_path_length_agrees_with_double_backward() {
             decay: 0.2,
             every: 1,
         };
-        let mut path = PathLength::new(config, &device()).unwrap();
+        let mut path = config.init(&device());
         let mut state = State::default();
         state.numbers.insert("path-length".into(), 0.3);
         path.load(&state).unwrap();
-        let latents = Tensor::<3>::from_data(file["x"].clone(), &device());
-        let noise = Tensor::<4>::from_data(file["noise"].clone(), &device());
+        let latents = Tensor::<3>::from_data(data(&file, "x"), &device());
+        let noise = Tensor::<4>::from_data(data(&file, "noise"), &device());
         let penalty = path.penalty(&generator, latents, noise);
         let mean = path.mean().into_scalar::<f32>();
-        assert!((mean - values(&file["mean"])[0]).abs() < 1e-6);
+        assert!((mean - values(&data(&file, "mean"))[0]).abs() < 1e-6);
         compare(&what, &file, "path_length", penalty, &generator);
     }
 }

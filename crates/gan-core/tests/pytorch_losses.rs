@@ -6,12 +6,14 @@ mod fixture;
 use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::{Gradients, Int, TensorData};
-use fixture::{Fixture, fixture};
+use fixture::{Tensors, data, fixture};
 use gan_core::loss::{
-    AdversarialLoss, BeganConfig, ClassLoss, ClassScores, Objective, categorical_code_loss,
-    feature_matching, gaussian_code_loss, pull_away,
+    AdversarialLoss, BeganConfig, Objective, cross_entropy, feature_matching, gaussian_code_loss,
+    multi_hinge, pull_away,
 };
-use gan_core::nn::{Conv2dConfig, SpectralNormConfig};
+use gan_core::nn::{
+    Conv2dConfig, Initializer, LabelHead, LabelHeadLayer, SpectralNormConfig, Verdict, one_hot,
+};
 use gan_core::penalty::orthogonal_penalty;
 use gan_core::rng::Stream;
 
@@ -22,15 +24,16 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
-/// How far `found` is off at worst, as a part of the largest value wanted.
-fn check<const D: usize>(file: &Fixture, name: &str, found: Tensor<D>) {
-    let wanted: Vec<f32> = file.data(name).try_to_vec().unwrap();
-    let found = found.into_data();
-    assert_eq!(
-        found.shape().to_vec(),
-        file.data(name).shape().to_vec(),
-        "{name}"
-    );
+/// A tensor of the file whose gradient can be asked for.
+fn leaf<const D: usize>(file: &Tensors, name: &str) -> Tensor<D> {
+    Tensor::from_data(data(file, name), &device()).require_grad()
+}
+
+/// Checks that no value is off by more than the tolerance.
+fn check<const D: usize>(file: &Tensors, name: &str, found: Tensor<D>) {
+    let (found, wanted) = (found.into_data(), data(file, name));
+    assert_eq!(found.shape(), wanted.shape(), "{name}");
+    let wanted: Vec<f32> = wanted.try_to_vec().unwrap();
     let found: Vec<f32> = found.try_to_vec().unwrap();
     let largest = wanted.iter().fold(0f32, |most, v| most.max(v.abs()));
     for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
@@ -48,8 +51,8 @@ fn gradient<const D: usize>(leaf: &Tensor<D>, gradients: &Gradients) -> Tensor<D
         .unwrap_or_else(|| leaf.clone().inner().zeros_like())
 }
 
-fn check_objective(file: &Fixture, name: &str, loss: &dyn Objective) {
-    let leaf = |name: &str| file.leaf::<2>(name, &device());
+fn check_objective(file: &Tensors, name: &str, loss: &dyn Objective) {
+    let leaf = |name: &str| leaf::<2>(file, name);
     let (r, f) = (leaf("real"), leaf("fake"));
     let critic = loss.critic_loss(r.clone(), f.clone());
     let gradients = critic.backward();
@@ -105,76 +108,142 @@ fn began_and_its_gradients_are_pytorchs() {
     check_objective(&fixture("losses"), "began", &began);
 }
 
-fn labels(file: &Fixture, name: &str) -> Tensor<1, Int> {
-    let values: Vec<f32> = file.data(name).try_to_vec().unwrap();
+fn labels(file: &Tensors, name: &str) -> Tensor<1, Int> {
+    let values: Vec<f32> = data(file, name).try_to_vec().unwrap();
     let values: Vec<i32> = values.into_iter().map(|label| label as i32).collect();
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [count]), &device())
 }
 
-#[test]
-fn class_losses_and_their_gradients_are_pytorchs() {
-    let file = fixture("losses");
-    let kinds = [
-        (
-            "auxiliary_classifier",
-            ClassLoss::AuxiliaryClassifier {
-                lambda_critic: 1.0,
-                lambda_generator: 0.5,
-            },
-        ),
-        ("k_plus_one", ClassLoss::KPlusOne),
-        ("multi_hinge", ClassLoss::MultiHinge),
-    ];
-    for (name, loss) in kinds {
-        let scores = |side: &str| ClassScores {
-            score: file.leaf(side, &device()),
-            classes: Some(file.leaf(&format!("{side}_classes"), &device())),
-        };
-        let (real, fake) = (scores("real"), scores("fake"));
-        let (asked, objective) = (labels(&file, "fake_labels"), AdversarialLoss::NonSaturating);
-        let critic = loss.critic_loss(
-            &objective,
-            real.clone(),
-            fake.clone(),
-            labels(&file, "real_labels"),
-            asked.clone(),
-        );
-        let generator = loss.generator_loss(&objective, None, fake.clone(), asked);
-        for (player, total) in [("critic", critic), ("generator", generator)] {
-            let gradients = total.backward();
-            check(&file, &format!("{player}.{name}"), total);
-            for (side, scores) in [("real", &real), ("fake", &fake)] {
-                let path = format!("{player}.{name}.{side}");
-                let classes = scores.classes.as_ref().unwrap();
-                check(&file, &path, gradient(&scores.score, &gradients));
-                check(
-                    &file,
-                    &format!("{path}_classes"),
-                    gradient(classes, &gradients),
-                );
-            }
+/// Scores and logits of classes of real and of generated samples, and what they are said to be.
+struct Classes {
+    scores: [Tensor<2>; 2],
+    logits: [Tensor<2>; 2],
+    labels: [Tensor<1, Int>; 2],
+}
+
+impl Classes {
+    fn of(file: &Tensors) -> Self {
+        Self {
+            scores: ["real", "fake"].map(|side| leaf(file, side)),
+            logits: ["real_classes", "fake_classes"].map(|side| leaf(file, side)),
+            labels: ["real_labels", "fake_labels"].map(|side| labels(file, side)),
         }
     }
+
+    fn rows(&self) -> [Tensor<2>; 2] {
+        let classes = self.logits[0].dims()[1];
+        self.labels.clone().map(|labels| one_hot(labels, classes))
+    }
+
+    /// What a head makes of them if its classifier gives these logits.
+    fn judge(&self, head: &LabelHeadLayer) -> [Verdict; 2] {
+        let rows = self.rows();
+        [0, 1].map(|side| {
+            let (score, logits) = (self.scores[side].clone(), self.logits[side].clone());
+            head.judge(score.into(), logits.into(), &rows[side])
+        })
+    }
+
+    fn check(&self, file: &Tensors, name: &str, total: Tensor<1>) {
+        let gradients = total.backward();
+        check(file, name, total);
+        for (index, side) in ["real", "fake"].into_iter().enumerate() {
+            let path = format!("{name}.{side}");
+            check(file, &path, gradient(&self.scores[index], &gradients));
+            let path = format!("{path}_classes");
+            check(file, &path, gradient(&self.logits[index], &gradients));
+        }
+    }
+}
+
+/// A head whose classifier leaves its features as they are.
+fn head(rule: LabelHead, classes: usize) -> LabelHeadLayer {
+    let stream = &mut Stream::new(1, "head", 0);
+    let sizes = (classes, classes);
+    let mut head = rule.init(sizes, Initializer::PyTorch, None, stream, &device());
+    let classifier = head.classifier.as_mut().unwrap();
+    classifier.weight = Param::from_tensor(Tensor::eye(classes, &device()));
+    classifier.bias = None;
+    head
+}
+
+/// The file has the weights 1 for the critic and 0.5 for the generator.
+#[test]
+fn an_auxiliary_classifier_and_its_gradients_are_pytorchs() {
+    let file = fixture("losses");
+    let all = Classes::of(&file);
+    let [real_rows, fake_rows] = all.rows();
+    let rule = |weight| LabelHead::Auxiliary {
+        weight,
+        on_fake: true,
+    };
+    let (plain, classes) = (AdversarialLoss::NonSaturating, real_rows.dims()[1]);
+    let layer = head(rule(1.0), classes);
+    let [real, fake] = all.judge(&layer);
+    let class = layer.critic_loss((&real, &real_rows), (&fake, &fake_rows));
+    let critic = plain.critic_loss(real.score.primal, fake.score.primal) + class.unwrap();
+    all.check(&file, "critic.auxiliary_classifier", critic);
+    let layer = head(rule(0.5), classes);
+    let [_, fake] = all.judge(&layer);
+    let class = layer.generator_loss(&fake, &fake_rows).unwrap();
+    let generator = plain.generator_loss(None, fake.score.primal) + class;
+    all.check(&file, "generator.auxiliary_classifier", generator);
+}
+
+/// The file's critic has no score but that of its classes.
+#[test]
+fn k_plus_one_classes_and_their_gradients_are_pytorchs() {
+    let file = fixture("losses");
+    let all = Classes::of(&file);
+    let [real_rows, fake_rows] = all.rows();
+    let plain = AdversarialLoss::NonSaturating;
+    let layer = head(LabelHead::KPlusOne { weight: 1.0 }, real_rows.dims()[1]);
+    let classes_alone = || {
+        let scores = all.scores.clone().map(|scores| scores * 0.0);
+        let logits = all.logits.clone();
+        let labels = all.labels.clone();
+        Classes {
+            scores,
+            logits,
+            labels,
+        }
+        .judge(&layer)
+    };
+    let [real, fake] = classes_alone();
+    let class = layer.critic_loss((&real, &real_rows), (&fake, &fake_rows));
+    let critic = plain.critic_loss(real.score.primal, fake.score.primal) + class.unwrap();
+    all.check(&file, "critic.k_plus_one", critic);
+    let [_, fake] = classes_alone();
+    let class = layer.generator_loss(&fake, &fake_rows).unwrap();
+    let generator = plain.generator_loss(None, fake.score.primal) + class;
+    all.check(&file, "generator.k_plus_one", generator);
+}
+
+#[test]
+fn the_multi_hinge_and_its_gradients_are_pytorchs() {
+    let file = fixture("losses");
+    let all = Classes::of(&file);
+    let [real, fake] = all.logits.clone();
+    let [real_labels, asked] = all.labels.clone();
+    let generated = asked.zeros_like() + (fake.dims()[1] - 1) as i32;
+    let critic = multi_hinge(real, real_labels) + multi_hinge(fake.clone(), generated);
+    all.check(&file, "critic.multi_hinge", critic);
+    all.check(&file, "generator.multi_hinge", multi_hinge(fake, asked));
 }
 
 #[test]
 fn a_categorical_code_is_a_cross_entropy() {
     let file = fixture("losses");
-    let logits = file.leaf::<2>("real_classes", &device());
-    let codes = labels(&file, "real_labels");
-    let loss = categorical_code_loss(logits.clone(), codes.clone());
+    let all = Classes::of(&file);
+    let [real_rows, fake_rows] = all.rows();
+    let [logits, others] = all.logits.clone();
+    let loss = cross_entropy(logits.clone(), real_rows);
     // The auxiliary classifier differs from the adversarial loss by two cross-entropies.
-    let other = categorical_code_loss(
-        file.leaf("fake_classes", &device()),
-        labels(&file, "fake_labels"),
-    );
-    let plain = Tensor::<1>::from_data(file.data("critic.non_saturating"), &device());
-    check(
-        &file,
-        "critic.auxiliary_classifier",
-        plain + loss.clone() + other,
-    );
+    let other = cross_entropy(others, fake_rows);
+    let plain = Tensor::<1>::from_data(data(&file, "critic.non_saturating"), &device());
+    let total = plain + loss.clone() + other;
+    check(&file, "critic.auxiliary_classifier", total);
     let found = gradient(&logits, &loss.backward());
     check(&file, "critic.auxiliary_classifier.real_classes", found);
 }
@@ -182,7 +251,7 @@ fn a_categorical_code_is_a_cross_entropy() {
 #[test]
 fn gaussian_codes_and_their_gradients_are_pytorchs() {
     let file = fixture("losses");
-    let leaf = |name: &str| file.leaf::<2>(name, &device());
+    let leaf = |name: &str| leaf::<2>(&file, name);
     let (mean, log_variance) = (leaf("code.mean"), leaf("code.log_variance"));
     let codes = leaf("code.codes").detach();
     let loss = gaussian_code_loss(mean.clone(), None, codes.clone());
@@ -203,8 +272,8 @@ fn gaussian_codes_and_their_gradients_are_pytorchs() {
 fn feature_losses_and_their_gradients_are_pytorchs() {
     let file = fixture("losses");
     let (real, fake) = (
-        file.leaf::<2>("features.real", &device()),
-        file.leaf::<2>("features.fake", &device()),
+        leaf::<2>(&file, "features.real"),
+        leaf::<2>(&file, "features.fake"),
     );
     let matching = feature_matching(real, fake.clone());
     for (name, loss) in [
@@ -222,7 +291,7 @@ fn penalties_on_weights_and_spectral_normalisation_are_pytorchs() {
     let file = fixture("losses");
     let config = Conv2dConfig::new(3, 4, 2).with_bias(false);
     let mut conv = config.init(&mut Stream::new(1, "conv", 0), &device());
-    conv.weight = Param::from_data(file.data("weight"), &device());
+    conv.weight = Param::from_data(data(&file, "weight"), &device());
     let weight = conv.weight.val();
     let penalty = orthogonal_penalty(&conv);
     check(
@@ -234,8 +303,8 @@ fn penalties_on_weights_and_spectral_normalisation_are_pytorchs() {
 
     let norm = SpectralNormConfig { warm_up: 500 };
     conv.spectral_norm = Some(norm.init(weight.clone(), 0, &mut Stream::new(1, "norm", 0)));
-    let y = conv.forward(file.leaf("spectral.x", &device()));
-    let along = file.leaf::<4>("spectral.along", &device());
+    let y = conv.forward(leaf(&file, "spectral.x"));
+    let along = leaf::<4>(&file, "spectral.along");
     let gradients = (y.clone() * along).sum().backward();
     check(&file, "spectral.y", y);
     check(&file, "spectral.weight", gradient(&weight, &gradients));

@@ -1,5 +1,6 @@
 //! What can be wrong with a set of pictures or features.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,16 +53,6 @@ pub enum MetricError {
         /// The value: `NaN`, `inf`.
         value: f64,
     },
-    /// A score that needs class probabilities, with features that have none.
-    #[error(
-        "{score} needs class probabilities and the features `{features}` have none; choose features that classify"
-    )]
-    NoProbabilities {
-        /// The score.
-        score: &'static str,
-        /// The features, by name.
-        features: String,
-    },
     /// A setting that is not allowed.
     #[error("`{field}` is {value}; it must be {allowed}")]
     Setting {
@@ -86,14 +77,6 @@ pub enum MetricError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and what to do.
-        reason: String,
-    },
-    /// A file of statistics that is not what was written there.
-    #[error("{}: {reason}; delete the file, and it will be computed again", .path.display())]
-    Statistics {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
         reason: String,
     },
     /// The operating system said no.
@@ -135,4 +118,42 @@ impl MetricError {
             allowed: allowed.into(),
         }
     }
+}
+
+/// A [`MetricError::Size`], unless the sizes are equal.
+pub(crate) fn check_size(
+    what: impl Display,
+    found: usize,
+    expected: usize,
+    advice: impl Display,
+) -> Result<(), MetricError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(MetricError::Size {
+        what: what.to_string(),
+        found,
+        expected,
+        advice: advice.to_string(),
+    })
+}
+
+/// A [`MetricError::TooFew`], unless there are enough.
+pub(crate) fn check_count(
+    set: impl Display,
+    score: &'static str,
+    found: u64,
+    needed: u64,
+    advice: impl Display,
+) -> Result<(), MetricError> {
+    if found >= needed {
+        return Ok(());
+    }
+    Err(MetricError::TooFew {
+        set: set.to_string(),
+        score,
+        found,
+        needed,
+        advice: advice.to_string(),
+    })
 }

@@ -1,6 +1,8 @@
 //! All scores beside those of pytorch-fid, torch-fidelity, prdc, scikit-learn and scikit-image
 //! (`reference/generate/scores.py`).
 
+mod reference;
+
 use gan_metrics::features::PictureShape;
 use gan_metrics::score::{
     Estimate, FrechetConfig, Gaussian, Interpolation, KernelDistanceConfig, ManifoldConfig,
@@ -8,44 +10,9 @@ use gan_metrics::score::{
     manifold_scores, ms_ssim, nearest_neighbours, perceptual_path_length, psnr,
     squared_discrepancy, ssim,
 };
-use safetensors::SafeTensors;
+use reference::Reference;
 
 const SIZE: usize = 24;
-
-fn bytes(file: &str) -> Vec<u8> {
-    let path = format!(
-        "{}/../../reference/{file}.safetensors",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn numbers<const N: usize>(bytes: &[u8], name: &str) -> Vec<[u8; N]> {
-    let file = SafeTensors::deserialize(bytes).unwrap();
-    let tensor = file.tensor(name).unwrap();
-    tensor.data().as_chunks::<N>().0.to_vec()
-}
-
-fn singles(bytes: &[u8], name: &str) -> Vec<f32> {
-    numbers(bytes, name)
-        .into_iter()
-        .map(f32::from_le_bytes)
-        .collect()
-}
-
-fn doubles(bytes: &[u8], name: &str) -> Vec<f64> {
-    numbers(bytes, name)
-        .into_iter()
-        .map(f64::from_le_bytes)
-        .collect()
-}
-
-fn indices(bytes: &[u8], name: &str) -> Vec<usize> {
-    numbers(bytes, name)
-        .into_iter()
-        .map(|n| i64::from_le_bytes(n) as usize)
-        .collect()
-}
 
 fn rows(values: &[f32]) -> Rows<'_> {
     Rows::new("the pictures", values, SIZE).unwrap()
@@ -65,11 +32,11 @@ fn assert_near(found: f64, expected: f64, tolerance: f64) {
 
 #[test]
 fn the_frechet_distance_is_pytorch_fids_and_exact_without_full_rank() {
-    let file = bytes("scores_features");
-    let real = gaussian(&singles(&file, "real"));
+    let file = Reference::open("scores_features");
+    let real = gaussian(&file.values("real"));
     for set in ["fake", "thin"] {
-        let other = gaussian(&singles(&file, set));
-        let expected = doubles(&file, &format!("frechet.{set}"))[0];
+        let other = gaussian(&file.values(set));
+        let expected: f64 = file.values(&format!("frechet.{set}"))[0];
         let config = FrechetConfig { allow_few: true };
         let found = frechet_distance(&real, &other, config).unwrap();
         assert!(
@@ -82,17 +49,17 @@ fn the_frechet_distance_is_pytorch_fids_and_exact_without_full_rank() {
 
 #[test]
 fn the_kernel_distance_is_torch_fidelitys() {
-    let file = bytes("scores_features");
-    let (real, fake) = (singles(&file, "real"), singles(&file, "fake"));
+    let file = Reference::open("scores_features");
+    let (real, fake) = (file.values("real"), file.values("fake"));
     let config = KernelDistanceConfig::default();
     let whole = squared_discrepancy(&rows(&real[..260 * SIZE]), &rows(&fake), config).unwrap();
-    assert_near(whole, doubles(&file, "discrepancy")[0], 1e-9);
+    assert_near(whole, file.values("discrepancy")[0], 1e-9);
     let pick = |values: &[f32], rows: &[usize]| -> Vec<f32> {
         rows.iter()
             .flat_map(|row| values[row * SIZE..][..SIZE].to_vec())
             .collect()
     };
-    let (real_rows, fake_rows) = (indices(&file, "kid.real"), indices(&file, "kid.fake"));
+    let (real_rows, fake_rows) = (file.values("kid.real"), file.values("kid.fake"));
     let values: Vec<f64> = real_rows
         .chunks(100)
         .zip(fake_rows.chunks(100))
@@ -101,36 +68,37 @@ fn the_kernel_distance_is_torch_fidelitys() {
             squared_discrepancy(&rows(&real), &rows(&fake), config).unwrap()
         })
         .collect();
-    let expected = doubles(&file, "kid");
+    let expected = file.values("kid");
     assert_near(Estimate::of(&values).mean, expected[0], 1e-9);
     assert_near(Estimate::of(&values).deviation, expected[1], 1e-9);
 }
 
 #[test]
 fn the_inception_score_is_torch_fidelitys() {
-    let file = bytes("scores_features");
-    let probabilities = singles(&file, "probabilities");
+    let file = Reference::open("scores_features");
+    let probabilities = file.values("probabilities");
     let found = inception_score(&Rows::new("the fakes", &probabilities, 10).unwrap(), 7).unwrap();
-    let expected = doubles(&file, "inception");
+    let expected = file.values("inception");
     assert_near(found.mean, expected[0], 1e-6);
     assert_near(found.deviation, expected[1], 1e-6);
 }
 
 #[test]
 fn manifolds_are_prdcs_and_neighbours_scikit_learns() {
-    let file = bytes("scores_features");
-    let (real, fake) = (singles(&file, "real"), singles(&file, "fake"));
+    let file = Reference::open("scores_features");
+    let (real, fake) = (file.values("real"), file.values("fake"));
     let found = manifold_scores(&rows(&real), &rows(&fake), ManifoldConfig::default()).unwrap();
     let found = [found.precision, found.recall, found.density, found.coverage];
-    for (found, expected) in found.into_iter().zip(doubles(&file, "manifold")) {
+    for (found, expected) in found.into_iter().zip(file.values("manifold")) {
         assert_near(found, expected, 1e-12);
     }
     let found = nearest_neighbours(&rows(&fake), &rows(&real), 2)
         .unwrap()
         .concat();
-    let expected = indices(&file, "nearest.index")
+    let expected = file
+        .values::<usize, _>("nearest.index")
         .into_iter()
-        .zip(doubles(&file, "nearest.distance"));
+        .zip(file.values("nearest.distance"));
     for (found, (index, distance)) in found.iter().zip(expected) {
         assert_eq!(found.index, index);
         assert_near(found.distance, distance, 1e-9);
@@ -139,8 +107,8 @@ fn manifolds_are_prdcs_and_neighbours_scikit_learns() {
 
 #[test]
 fn the_path_length_is_torch_fidelitys() {
-    let file = bytes("scores_features");
-    let (weight, ends) = (doubles(&file, "path.weight"), singles(&file, "path.ends"));
+    let file = Reference::open("scores_features");
+    let (weight, ends) = (file.values("path.weight"), file.values("path.ends"));
     let draw = |latent: &[f64]| -> Vec<f64> {
         let row = |row: &[f64]| {
             row.iter()
@@ -168,15 +136,15 @@ fn the_path_length_is_torch_fidelitys() {
             Ok(here.chunks(8).zip(there.chunks(8)).map(square).collect())
         },
     );
-    let (found, expected) = (found.unwrap(), doubles(&file, "path"));
+    let (found, expected) = (found.unwrap(), file.values("path"));
     assert_near(found.mean, expected[0], 1e-6);
     assert_near(found.deviation, expected[1], 1e-6);
 }
 
 #[test]
 fn pairs_are_scikit_images() {
-    let file = bytes("scores_pictures");
-    let picture = |name| numbers::<1>(&file, name).concat();
+    let file = Reference::open("scores_pictures");
+    let picture = |name| file.values::<u8, _>(name);
     let (target, output) = (picture("target"), picture("output"));
     let shape = PictureShape {
         count: 1,
@@ -185,7 +153,7 @@ fn pairs_are_scikit_images() {
         channels: 3,
     };
     let config = PairConfig::default();
-    let expected = |name| doubles(&file, name)[0];
+    let expected = |name| file.values::<f64, _>(name)[0];
     assert_near(
         psnr(&output, &target, shape).unwrap()[0],
         expected("psnr"),

@@ -2,7 +2,6 @@
 //! parameters as PyTorch's `state_dict`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -14,12 +13,12 @@ use gan_core::nn::{
     SpectralNormConfig, Stem, Upsample,
 };
 use gan_core::rng::Stream;
+use gan_core::testing::tensors_of_file;
 use gan_models::biggan::{ResnetCriticConfig, ResnetGeneratorConfig};
 use gan_models::cgan::{TwoTowerCriticConfig, TwoTowerGeneratorConfig};
 use gan_models::{
     ClassCriticConfig, ClassGenerator, ClassGeneratorConfig, ClassInput, ImageClassCritic,
 };
-use safetensors::SafeTensors;
 
 const TOLERANCE: f32 = 1e-4;
 const CLASSES: usize = 3;
@@ -27,20 +26,8 @@ const CLASSES: usize = 3;
 type Tensors = BTreeMap<String, TensorData>;
 
 fn fixture(name: &str) -> Tensors {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reference");
-    let path = folder.join(format!("conditional_{name}.safetensors"));
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; see reference/README.md", path.display()));
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let read = |(name, view): (String, safetensors::tensor::TensorView)| {
-        let values: Vec<f32> = view
-            .data()
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
-            .collect();
-        (name, TensorData::new(values, view.shape().to_vec()))
-    };
-    file.tensors().into_iter().map(read).collect()
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reference");
+    tensors_of_file(format!("{folder}/conditional_{name}.safetensors"))
 }
 
 /// A path as PyTorch writes it: without the names of enum variants.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{PipelineConfig, Warp};
 use crate::error::ConfigError;
 use crate::game::{State, StateError};
+use crate::loss::constant;
 use crate::rng::Stream;
 
 /// Configuration to create an [`Adaptive`] using the [init function](AdaptiveConfig::init).
@@ -94,7 +95,7 @@ impl AdaptiveConfig {
     }
 }
 
-/// The controller of [adaptive discriminator augmentation](https://arxiv.org/abs/2006.06676), section 3.1:
+/// The controller of [adaptive discriminator augmentation](https://arxiv.org/abs/2006.06676), section 3:
 /// the probability of every change rises while the mean sign of the critic's scores of real pictures is above
 /// the target, and falls while it is below.
 ///
@@ -122,12 +123,7 @@ impl Adaptive {
 
     /// Draws changes for pictures of `shape` on `device`.
     pub fn draw(&self, shape: [usize; 4], stream: &mut Stream, device: &Device) -> Warp {
-        let p = self.p.clone();
-        let p = if device.is_autodiff() {
-            Tensor::from_inner(p)
-        } else {
-            p
-        };
+        let p = constant(self.p.clone(), device);
         self.config.pipeline.draw(shape, p, stream)
     }
 

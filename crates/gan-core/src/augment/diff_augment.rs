@@ -4,7 +4,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Warp;
-use super::warp::Map;
+use super::warp::{Map, grey_and_rest};
 use crate::error::ConfigError;
 use crate::rng::Stream;
 
@@ -16,7 +16,7 @@ pub struct DiffAugmentPolicy {
     pub color: bool,
     /// A shift by whole pixels, with zeros moving in.
     pub translation: bool,
-    /// A square of zeros.
+    /// A rectangle of zeros.
     pub cutout: bool,
 }
 
@@ -57,13 +57,13 @@ impl From<DiffAugmentPolicy> for String {
     }
 }
 
-/// [DiffAugment](https://arxiv.org/abs/2006.10738), section 4.1 and the authors' code.
+/// [DiffAugment](https://arxiv.org/abs/2006.10738), with the numbers of the authors' code.
 ///
 /// | policy | change |
 /// | --- | --- |
 /// | `color` | brightness `x + U(−½, ½)`; saturation, the distance from the mean of the channels times `U(0, 2)`; contrast, the distance from the mean of the picture times `U(½, 3⁄2)` |
 /// | `translation` | a shift along each axis by up to `translation` of the size |
-/// | `cutout` | a square of zeros with `cutout` of the size, centred anywhere |
+/// | `cutout` | a rectangle of zeros with `cutout` of the size along each axis, centred anywhere |
 ///
 /// Differs from the paper in drawing one change per round and position in the batch, for real and
 /// generated pictures and for both players; there every pass draws its own.
@@ -76,7 +76,7 @@ pub struct DiffAugmentConfig {
     /// Largest shift as a part of the size, in `[0, 1)`. Default: 1/8.
     #[serde(default = "eighth")]
     pub translation: f64,
-    /// Side of the square as a part of the size, in `[0, 1]`. Default: 1/2.
+    /// Sides of the rectangle as a part of the size, in `[0, 1]`. Default: 1/2.
     #[serde(default = "half")]
     pub cutout: f64,
 }
@@ -108,8 +108,10 @@ impl DiffAugmentConfig {
     ///
     /// # Errors
     ///
-    /// If a part of the size is outside its range.
+    /// If the policy is empty, or a part of the size is outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        // An empty one is not read back from the configuration of a run.
+        DiffAugmentPolicy::try_from(String::from(self.policy))?;
         if !(0.0..1.0).contains(&self.translation) {
             let value = self.translation;
             return Err(ConfigError::new("translation", value, "in [0, 1)"));
@@ -122,7 +124,7 @@ impl DiffAugmentConfig {
 
     /// Draws a change for pictures of `shape`, `[batch, channels, height, width]`.
     pub fn draw(&self, shape: [usize; 4], stream: &mut Stream, device: &Device) -> Warp {
-        let [batch, _, height, width] = shape;
+        let [_, _, height, width] = shape;
         let mut maps = Vec::new();
         if self.policy.color {
             maps.extend(draw_color(shape, stream, device));
@@ -130,8 +132,7 @@ impl DiffAugmentConfig {
         let part = |size: usize, ratio: f64| (size as f64 * ratio + 0.5) as usize;
         if self.policy.translation {
             let most = [height, width].map(|size| part(size, self.translation));
-            let moves = (0..batch).map(|_| draw_move(most, false, stream));
-            maps.push(moved(shape, moves.collect(), device));
+            maps.push(draw_moves(shape, most, false, stream, device));
         }
         if self.policy.cutout {
             let side = [height, width].map(|size| part(size, self.cutout));
@@ -145,45 +146,41 @@ fn draw_color([batch, channels, ..]: [usize; 4], stream: &mut Stream, device: &D
     let brightness = stream.uniform([batch, 1, 1], -0.5, 0.5, device);
     let saturation: Tensor<3> = stream.uniform([batch, 1, 1], 0.0, 2.0, device);
     let contrast = stream.uniform([batch, 1, 1, 1], 0.5, 1.5, device);
-    let mean = Tensor::<3>::ones([1, channels, channels], device) / channels as f64;
-    let apart = Tensor::<2>::eye(channels, device).reshape([1, channels, channels]) - mean.clone();
-    let matrix = apart * saturation + mean;
+    let (grey, rest) = grey_and_rest(channels, device);
+    let matrix = rest * saturation + grey;
     // The matrix leaves grey as it is, so that the brightness can be added after it.
     let offset = brightness.expand([batch, channels, 1]);
     [Map::Color(matrix, offset), Map::Contrast(contrast)]
 }
 
-/// How a picture is moved by whole pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Move {
-    down: i64,
-    right: i64,
-    mirrored: bool,
+/// A [`Warp`] that only shifts pictures of `shape` by up to `most` pixels down and right, and then mirrors half
+/// of them if `flip`. Zeros move in.
+pub(crate) fn draw_move_warp(
+    shape: [usize; 4],
+    most: [usize; 2],
+    flip: bool,
+    stream: &mut Stream,
+    device: &Device,
+) -> Warp {
+    Warp::new(vec![draw_moves(shape, most, flip, stream, device)])
 }
 
-/// A shift by up to `most` pixels down and right, and half of the time a mirror image if `flip`.
-pub(crate) fn draw_move(most: [usize; 2], flip: bool, stream: &mut Stream) -> Move {
-    let [down, right] = most.map(|most| stream.below(2 * most + 1) as i64 - most as i64);
-    Move {
-        down,
-        right,
-        mirrored: flip && stream.below(2) == 1,
-    }
-}
-
-/// Moves pictures; zeros move in.
-fn moved([_, _, height, width]: [usize; 4], moves: Vec<Move>, device: &Device) -> Map {
+fn draw_moves(
+    [batch, _, height, width]: [usize; 4],
+    most: [usize; 2],
+    flip: bool,
+    stream: &mut Stream,
+    device: &Device,
+) -> Map {
     let (h, w) = (height as i64, width as i64);
-    let (mut places, mut weights) = (Vec::new(), Vec::new());
-    for Move {
-        down,
-        right,
-        mirrored,
-    } in &moves
-    {
+    let size = batch * height * width;
+    let (mut places, mut weights) = (Vec::with_capacity(size), Vec::with_capacity(size));
+    for _ in 0..batch {
+        let [down, right] = most.map(|most| stream.below(2 * most + 1) as i64 - most as i64);
+        let mirrored = flip && stream.below(2) == 1;
         for y in 0..h {
             for x in 0..w {
-                let x = if *mirrored { w - 1 - x } else { x };
+                let x = if mirrored { w - 1 - x } else { x };
                 let (y, x) = (y - down, x - right);
                 let inside = (0..h).contains(&y) && (0..w).contains(&x);
                 places.push(if inside { (y * w + x) as i32 } else { 0 });
@@ -191,18 +188,13 @@ fn moved([_, _, height, width]: [usize; 4], moves: Vec<Move>, device: &Device) -
             }
         }
     }
-    let shape = [moves.len(), height * width];
+    let shape = [batch, height * width];
     let places = Tensor::from_data(TensorData::new(places, shape), device);
     let weights = Tensor::from_data(TensorData::new(weights, shape), device);
     Map::Resample(vec![(places, weights)])
 }
 
-/// A [`Warp`] that only moves.
-pub(crate) fn move_warp(shape: [usize; 4], moves: Vec<Move>, device: &Device) -> Warp {
-    Warp::new(vec![moved(shape, moves, device)])
-}
-
-/// A square of zeros with this `side`, centred anywhere.
+/// A rectangle of zeros with these sides, centred anywhere.
 fn draw_cutout(
     [batch, _, height, width]: [usize; 4],
     side: [usize; 2],
@@ -369,6 +361,16 @@ mod tests {
             edit(&mut config);
             config.validate().expect_err("it is bad").field
         };
+        let nothing = DiffAugmentPolicy {
+            color: false,
+            translation: false,
+            cutout: false,
+        };
+        let config = DiffAugmentConfig {
+            policy: nothing,
+            ..DiffAugmentConfig::default()
+        };
+        assert_eq!(config.validate().expect_err("it is bad").field, "policy");
         assert_eq!(field(|c| c.translation = 1.0), "translation");
         assert_eq!(field(|c| c.cutout = -0.1), "cutout");
         assert_eq!(field(|c| c.cutout = f64::NAN), "cutout");

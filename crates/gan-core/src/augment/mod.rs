@@ -19,8 +19,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use adaptive::{Adaptive, AdaptiveConfig};
+pub(crate) use diff_augment::draw_move_warp;
 pub use diff_augment::{DiffAugmentConfig, DiffAugmentPolicy};
-pub(crate) use diff_augment::{draw_move, move_warp};
 pub use pipeline::PipelineConfig;
 pub use warp::Warp;
 

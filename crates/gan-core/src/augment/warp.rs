@@ -68,24 +68,14 @@ impl Warp {
 
 impl Map {
     fn apply(&self, x: Dual<4>) -> Dual<4> {
-        let added = match self {
+        let x = x.linear_map(|x| self.linear_part(x));
+        match self {
             Self::Color(_, offset) => {
                 let [n, c, _] = offset.dims();
-                Some(offset.clone().reshape([n, c, 1, 1]))
+                x + Dual::from(offset.clone().reshape([n, c, 1, 1]))
             }
-            Self::Add(noise) => Some(noise.clone()),
-            _ => None,
-        };
-        let x = match self {
-            Self::Add(_) => x,
-            _ => x.linear_map(|x| self.linear_part(x)),
-        };
-        match added {
-            Some(added) => Dual {
-                primal: x.primal + added,
-                tangent: x.tangent,
-            },
-            None => x,
+            Self::Add(noise) => x + Dual::from(noise.clone()),
+            _ => x,
         }
     }
 
@@ -125,6 +115,14 @@ impl Map {
             Self::Add(_) => x,
         }
     }
+}
+
+/// The matrices that split a colour into its mean over the channels and the rest, `[1, channels, channels]`.
+pub(super) fn grey_and_rest(channels: usize, device: &Device) -> (Tensor<3>, Tensor<3>) {
+    let shape = [1, channels, channels];
+    let grey = Tensor::ones(shape, device) / channels as f64;
+    let rest = Tensor::<2>::eye(channels, device).reshape(shape) - grey.clone();
+    (grey, rest)
 }
 
 #[cfg(test)]

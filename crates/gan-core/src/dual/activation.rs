@@ -22,7 +22,7 @@ impl<const D: usize> Dual<D> {
 
     /// Hyperbolic tangent.
     pub fn tanh(self) -> Self {
-        let y = self.primal.tanh();
+        let y = kernel::tanh(self.primal);
         let tangent = self
             .tangent
             .map(|t| t * y.clone().square().neg().add_scalar(1.0));

@@ -1,4 +1,4 @@
-//! Pictures made smaller and larger: maps of dual numbers that need more than a shape.
+//! Pictures made smaller by their largest values, and larger.
 
 use burn::tensor::module;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions, MaxPoolOptions};
@@ -28,9 +28,18 @@ impl Dual<4> {
     /// Twice the height and width, by linear interpolation between the centres of the pixels
     /// (PyTorch's `align_corners = false`).
     pub fn upsample_bilinear(self) -> Self {
+        self.doubled(InterpolateMode::Bilinear)
+    }
+
+    /// Every pixel becomes a 2 × 2 square.
+    pub fn upsample_nearest(self) -> Self {
+        self.doubled(InterpolateMode::Nearest)
+    }
+
+    fn doubled(self, mode: InterpolateMode) -> Self {
         let [_, _, h, w] = self.primal.dims();
         self.linear_map(|x| {
-            let options = InterpolateOptions::new(InterpolateMode::Bilinear)
+            let options = InterpolateOptions::new(mode.clone())
                 .with_align_corners(false)
                 .with_output_size([2 * h, 2 * w]);
             module::interpolate(x, options)
@@ -59,6 +68,7 @@ mod tests {
         assert_jvp(|x| x.max_pool2d(2), input());
         assert_jvp(|x| x.max_pool2d(3), input());
         assert_jvp(|x| x.upsample_bilinear(), input());
+        assert_jvp(|x| x.upsample_nearest(), input());
     }
 
     #[test]
@@ -66,6 +76,13 @@ mod tests {
         let x = Tensor::<1>::from_floats([1.0, -2.0, 9.0, 3.0, 0.0, 9.0], &Device::flex());
         let y = Dual::from(x.reshape([1, 1, 2, 3])).max_pool2d(2).primal;
         assert_eq!(values(&y), [3.0]);
+    }
+
+    #[test]
+    fn upsampling_repeats_every_pixel() {
+        let x = Tensor::<1>::from_floats([0.0, 1.0], &Device::flex()).reshape([1, 1, 1, 2]);
+        let y = Dual::from(x).upsample_nearest().primal;
+        assert_eq!(values(&y), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Linear maps of dual numbers that have no parameters: shapes, sums, pooling, resizing.
+//! Linear maps of dual numbers that have no parameters: shapes, sums, means, borders.
 
 use burn::prelude::*;
 use burn::tensor::module;
-use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions, PadMode};
+use burn::tensor::ops::{AvgPoolOptions, PadMode};
 
 use super::Dual;
 
@@ -94,17 +94,6 @@ impl Dual<4> {
         self.linear_map(|x| module::avg_pool2d(x, AvgPoolOptions::new([size; 2])))
     }
 
-    /// Every pixel becomes a 2 × 2 square.
-    pub fn upsample_nearest(self) -> Self {
-        let [_, _, h, w] = self.primal.dims();
-        self.linear_map(|x| {
-            let options = InterpolateOptions::new(InterpolateMode::Nearest)
-                .with_align_corners(false)
-                .with_output_size([2 * h, 2 * w]);
-            module::interpolate(x, options)
-        })
-    }
-
     /// `width` zeros on all four sides.
     pub fn pad(self, width: usize) -> Self {
         self.linear_map(|x| x.pad((width, width, width, width), PadMode::Constant(0.0)))
@@ -148,7 +137,6 @@ mod tests {
         assert_jvp(|x| x.mean_pool(), input());
         assert_jvp(|x| x.sum_pool(), input());
         assert_jvp(|x| x.avg_pool2d(2), input());
-        assert_jvp(|x| x.upsample_nearest(), input());
         assert_jvp(|x| x.pad(1), input());
         assert_jvp(|x| x.pad_reflect(2), input());
     }
@@ -160,12 +148,6 @@ mod tests {
         let both = Dual::concat(vec![moving, x.clone().into()], 0);
         let wanted = Tensor::cat(vec![x.clone(), x.zeros_like()], 0);
         assert_close(&both.tangent.expect("one part moves"), &wanted, 0.0);
-    }
-
-    #[test]
-    fn upsampling_repeats_every_pixel() {
-        let y = count([1, 1, 1, 2]).upsample_nearest();
-        assert_eq!(values(&y.primal), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
     }
 
     #[test]

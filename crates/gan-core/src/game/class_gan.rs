@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::gan::{Draws, unless_broken};
-use super::pair::Pair;
+use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, GanConfig, Player, Report, SampleRequest, State, StateError};
 use crate::error::ConfigError;
 use crate::loss::Objective;
@@ -276,11 +276,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
     fn round(&mut self, batch: ClassBatch, clock: &Clock) -> Report {
         let images = Self::batch_size(&batch);
         let steps = self.config.critic_steps;
-        let part = images / steps;
-        assert!(
-            part > 0,
-            "a batch of {images} cannot be split over {steps} critic steps"
-        );
+        let part = part_size(images, steps);
         let classes = self.real_classes(&batch);
         let pictures = Tensor::from_inner(batch.images.inner());
         self.pair.advance_spectral_norms();

@@ -9,11 +9,12 @@ use burn::prelude::*;
 pub use config::{GanConfig, InstanceNoise};
 
 use self::terms::Terms;
+use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, Player, Report, SampleRequest, State, StateError};
 use crate::augment::{Augmented, Warp};
 use crate::error::ConfigError;
 use crate::loss::Objective;
-use crate::nn::{Critic, Generator, has_spectral_norms};
+use crate::nn::{Critic, Generator};
 use crate::penalty::{Penalty, clip_weights, gradient_penalty};
 use crate::rng::Stream;
 
@@ -45,13 +46,8 @@ use crate::rng::Stream;
 pub struct Gan<G: Module, C: Module, const D: usize> {
     config: GanConfig,
     objective: Box<dyn Objective>,
-    generator: Player<G>,
-    critic: Player<C>,
-    average: Option<Ema<G>>,
+    pair: Pair<G, C>,
     terms: Terms<G, C>,
-    /// Whether generator and critic have layers with spectral normalisation.
-    spectral: [bool; 2],
-    device: Device,
 }
 
 /// The random numbers of a round. One stream per purpose, so that turning one thing on does not
@@ -96,13 +92,6 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     /// Panics if the generator has no parameters or was made on a device without autodiff.
     pub fn new(config: GanConfig, generator: G, critic: C) -> Result<Self, ConfigError> {
         config.validate()?;
-        if config.latent.size() != generator.latent_size() {
-            return Err(ConfigError::new(
-                "latent.size",
-                config.latent.size(),
-                format!("{}, what the generator takes", generator.latent_size()),
-            ));
-        }
         if let (Some(field), true) = (config.needs_pictures(), D != 4) {
             let allowed = "left out: it needs pictures [batch, channels, height, width]";
             return Err(ConfigError::new(field, "on", allowed));
@@ -111,29 +100,14 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             let allowed = "left out, or the critic must implement `score_with_features`";
             return Err(ConfigError::new(field, "on", allowed));
         }
-        let device = generator.devices().into_iter().next();
-        let device = device.expect("a generator must have parameters");
-        assert!(
-            device.is_autodiff(),
-            "players must be made on a device with autodiff: `device.autodiff()`"
-        );
         let smoothing = config.label_smoothing.unwrap_or(0.0);
-        let generator = Player::new("generator", generator, config.generator_optimizer)
-            .with_gradient_clipping(config.gradient_clip_norm);
-        let critic = Player::new("critic", critic, config.critic_optimizer)
-            .with_gradient_clipping(config.gradient_clip_norm);
+        let pair = Pair::new(&config, config.latent.size(), generator, critic)?;
+        let (generator, critic) = (pair.generator.module(), pair.critic.module());
         Ok(Self {
             objective: Box::new(config.loss.with_label_smoothing(smoothing)?),
-            average: config.ema.map(|ema| Ema::new(generator.module(), ema)),
-            terms: Terms::new(&config, generator.module(), critic.module(), &device),
-            spectral: [
-                has_spectral_norms(generator.module()),
-                has_spectral_norms(critic.module()),
-            ],
+            terms: Terms::new(&config, generator, critic, &pair.device),
             config,
-            generator,
-            critic,
-            device,
+            pair,
         })
     }
 
@@ -151,27 +125,27 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
 
     /// The generator.
     pub fn generator(&self) -> &Player<G> {
-        &self.generator
+        &self.pair.generator
     }
 
     /// The critic.
     pub fn critic(&self) -> &Player<C> {
-        &self.critic
+        &self.pair.critic
     }
 
     /// The moving average of the generator, if there is one.
     pub fn average(&self) -> Option<&Ema<G>> {
-        self.average.as_ref()
+        self.pair.average.as_ref()
     }
 
     /// The critic learns to tell `real` from what the generator makes now.
     fn critic_step(&mut self, real: Tensor<D>, clock: &Clock, draws: &mut Draws) -> CriticStep {
         let latents = self.latents(real.dims()[0], draws);
-        let fake = self.generator.opponent().generate(latents.clone());
+        let fake = self.pair.generator.opponent().generate(latents.clone());
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
         let seen = [&real, &fake].map(|x| draws.warp(x.clone()));
         let [seen_real, seen_fake] = seen.clone();
-        let (on_real, on_fake) = score_both(self.critic.module(), seen_real, seen_fake);
+        let (on_real, on_fake) = score_both(self.pair.critic.module(), seen_real, seen_fake);
         let scores = [&on_real, &on_fake].map(|scores| scores.clone().inner());
         let loss = self.objective.critic_loss(on_real.clone(), on_fake.clone());
         let reported = loss.clone().inner();
@@ -185,9 +159,11 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         if let Some((penalty, weight)) = &penalty {
             total = total + penalty.surrogate.clone() * *weight;
         }
-        let step = self.critic.minimize(unless_broken(total));
+        let step = self.pair.critic.minimize(unless_broken(total));
         if let Some(limit) = self.config.weight_clip {
-            self.critic.change(|critic| clip_weights(critic, limit));
+            self.pair
+                .critic
+                .change(|critic| clip_weights(critic, limit));
         }
         let [real, fake] = scores;
         let (d_real, d_fake) = self.objective.beliefs(real.clone(), fake.clone());
@@ -212,8 +188,8 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         draws: &mut Draws,
     ) -> GeneratorStep {
         let latents = self.latents(real.dims()[0], draws);
-        let fake = self.generator.module().generate(latents.clone());
-        let critic = self.critic.opponent();
+        let fake = self.pair.generator.module().generate(latents.clone());
+        let critic = self.pair.critic.opponent();
         let noisy = draws.add_noise(fake.clone());
         let needs_real =
             self.objective.needs_real_for_generator() || self.config.feature_matching.is_some();
@@ -240,7 +216,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             total = total + terms.clone();
         }
         let total = unless_broken(total) * Tensor::from_inner(healthy);
-        let step = self.generator.minimize(total);
+        let step = self.pair.generator.minimize(total);
         GeneratorStep {
             loss: reported,
             terms: terms.map(Tensor::inner),
@@ -270,7 +246,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             return None;
         }
         let points = config.rule.points().draw(real, fake, &mut draws.penalty);
-        let critic = self.critic.module();
+        let critic = self.pair.critic.module();
         let penalty = if draws.warp.is_identity() {
             gradient_penalty(&config.rule, critic, points)
         } else {
@@ -286,7 +262,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     fn latents(&self, count: usize, draws: &mut Draws) -> Tensor<2> {
         self.config
             .latent
-            .draw(count, &mut draws.latents, &self.device)
+            .draw(count, &mut draws.latents, &self.pair.device)
     }
 }
 
@@ -300,14 +276,9 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
     /// Panics if the batch has fewer samples than there are critic steps.
     fn round(&mut self, batch: Tensor<D>, clock: &Clock) -> Report {
         let images = Self::batch_size(&batch);
-        let part = images / self.config.critic_steps;
-        assert!(
-            part > 0,
-            "a batch of {images} cannot be split over {} critic steps",
-            self.config.critic_steps
-        );
+        let part = part_size(images, self.config.critic_steps);
         let batch = Tensor::from_inner(batch.inner());
-        self.advance_spectral_norms();
+        self.pair.advance_spectral_norms();
         let mut draws = Draws::new(&self.config, clock);
         draws.warp = self.draw_warp(part, batch.dims(), clock);
 
@@ -322,10 +293,8 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
         let (real, critic) = last.expect("validated to be one step or more");
         let generator = self.generator_step(real, healthy, clock, &mut draws);
         self.terms
-            .end_round(self.generator.module(), self.critic.module());
-        if let Some(average) = &mut self.average {
-            average.update(self.generator.module(), clock, images);
-        }
+            .end_round(self.pair.generator.module(), self.pair.critic.module());
+        self.pair.follow(clock, images);
 
         let mut report = Report::default()
             .with("critic", critic.loss)
@@ -360,11 +329,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
 
     /// Samples of rank 4 as they are; others become pictures `[count, 1, 1, values]`.
     fn sample(&self, request: &SampleRequest) -> Tensor<4> {
-        let latents = request.latents.clone().inner();
-        let samples = match &self.average {
-            Some(average) if request.averaged => average.module().generate(latents),
-            _ => self.generator.module().valid().generate(latents),
-        };
+        let samples: Tensor<D> = self.pair.draw(request.latents.clone(), request.averaged);
         let dims = samples.dims();
         if D == 4 {
             samples.reshape([dims[0], dims[1], dims[2], dims[3]])
@@ -374,38 +339,24 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
     }
 
     fn state(&self) -> State {
-        let mut state = State::default();
-        self.generator.save(&mut state);
-        self.critic.save(&mut state);
-        if let Some(average) = &self.average {
-            average.save(&mut state);
-        }
+        let mut state = self.pair.state();
         self.objective.save(&mut state);
         self.terms.save(&mut state);
         state
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
-        self.generator.load(state)?;
-        self.critic.load(state)?;
+        self.pair.restore(state)?;
         self.objective.load(state)?;
-        self.terms.load(state)?;
-        match &mut self.average {
-            Some(average) => average.load(state),
-            None => Ok(()),
-        }
+        self.terms.load(state)
     }
 
     fn scale_learning_rate(&mut self, factor: f64) {
-        self.generator.scale_learning_rate(factor);
-        self.critic.scale_learning_rate(factor);
+        self.pair.scale_learning_rate(factor);
     }
 
     fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
-        vec![
-            (self.generator.name(), self.generator.parameter_count()),
-            (self.critic.name(), self.critic.parameter_count()),
-        ]
+        self.pair.parameter_counts()
     }
 }
 

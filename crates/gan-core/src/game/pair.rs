@@ -5,7 +5,7 @@ use burn::prelude::*;
 
 use super::{Clock, Ema, GanConfig, Player, State, StateError};
 use crate::error::ConfigError;
-use crate::nn::{Generator, advance_spectral_norms};
+use crate::nn::{Generator, advance_spectral_norms, has_spectral_norms};
 
 /// A generator with its average, and a critic.
 #[derive(Debug)]
@@ -13,10 +13,12 @@ pub(crate) struct Pair<G: Module, C: Module> {
     pub(crate) generator: Player<G>,
     pub(crate) critic: Player<C>,
     pub(crate) average: Option<Ema<G>>,
+    /// Whether generator and critic have layers with spectral normalisation.
+    spectral: [bool; 2],
     pub(crate) device: Device,
 }
 
-impl<G: Generator<4>, C: Module> Pair<G, C> {
+impl<G: Module, C: Module> Pair<G, C> {
     /// # Errors
     ///
     /// If the configuration is not valid, or the generator does not take rows of `row_size`.
@@ -24,16 +26,19 @@ impl<G: Generator<4>, C: Module> Pair<G, C> {
     /// # Panics
     ///
     /// Panics if the generator has no parameters or was made on a device without autodiff.
-    pub(crate) fn new(
+    pub(crate) fn new<const D: usize>(
         config: &GanConfig,
         row_size: usize,
         generator: G,
         critic: C,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, ConfigError>
+    where
+        G: Generator<D>,
+    {
         config.validate()?;
         let taken = generator.latent_size();
         if row_size != taken {
-            let allowed = format!("{taken} with what follows it, which the generator takes");
+            let allowed = format!("{taken}, what the generator takes");
             return Err(ConfigError::new("latent.size", row_size, allowed));
         }
         let device = generator.devices().into_iter().next();
@@ -48,6 +53,10 @@ impl<G: Generator<4>, C: Module> Pair<G, C> {
         let critic = Player::new("critic", critic, config.critic_optimizer);
         Ok(Self {
             average: config.ema.map(|ema| Ema::new(generator.module(), ema)),
+            spectral: [
+                has_spectral_norms(generator.module()),
+                has_spectral_norms(critic.module()),
+            ],
             generator,
             critic: critic.with_gradient_clipping(clip),
             device,
@@ -56,8 +65,13 @@ impl<G: Generator<4>, C: Module> Pair<G, C> {
 
     /// Layers with spectral normalisation improve their estimate, once in a round.
     pub(crate) fn advance_spectral_norms(&self) {
-        advance_spectral_norms(self.generator.module());
-        advance_spectral_norms(self.critic.module());
+        let [generator, critic] = self.spectral;
+        if generator {
+            advance_spectral_norms(self.generator.module());
+        }
+        if critic {
+            advance_spectral_norms(self.critic.module());
+        }
     }
 
     /// The average follows the generator, after a round over `images` pictures.
@@ -67,8 +81,11 @@ impl<G: Generator<4>, C: Module> Pair<G, C> {
         }
     }
 
-    /// Pictures for rows, off the tape.
-    pub(crate) fn draw(&self, rows: Tensor<2>, averaged: bool) -> Tensor<4> {
+    /// Samples for rows, off the tape.
+    pub(crate) fn draw<const D: usize>(&self, rows: Tensor<2>, averaged: bool) -> Tensor<D>
+    where
+        G: Generator<D>,
+    {
         match &self.average {
             Some(average) if averaged => average.module().generate(rows.inner()),
             _ => self.generator.module().valid().generate(rows.inner()),
@@ -105,4 +122,18 @@ impl<G: Generator<4>, C: Module> Pair<G, C> {
             (self.critic.name(), self.critic.parameter_count()),
         ]
     }
+}
+
+/// Samples of each critic step, if a batch of `images` is split into `steps` equal parts.
+///
+/// # Panics
+///
+/// Panics if there are fewer samples than steps.
+pub(crate) fn part_size(images: usize, steps: usize) -> usize {
+    let part = images / steps;
+    assert!(
+        part > 0,
+        "a batch of {images} cannot be split over {steps} critic steps"
+    );
+    part
 }

@@ -7,7 +7,7 @@ use burn::tensor::activation;
 pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if super::flex::node::is_supported(&x) {
-        return super::flex::node::leaky_relu(x, slope);
+        return super::flex::activation::leaky_relu(x, slope);
     }
     plain_leaky_relu(x, slope)
 }
@@ -21,7 +21,7 @@ pub fn leaky_relu_tangent<const D: usize>(
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if super::flex::node::is_supported(&tangent) {
-        return super::flex::node::leaky_relu_tangent(tangent, y, slope);
+        return super::flex::activation::leaky_relu_tangent(tangent, y, slope);
     }
     plain_leaky_relu_tangent(tangent, y, slope)
 }
@@ -43,6 +43,15 @@ pub(crate) fn plain_leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tens
     } else {
         activation::leaky_relu(x, slope)
     }
+}
+
+/// Hyperbolic tangent.
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if super::flex::node::is_supported(&x) {
+        return super::flex::activation::tanh(x);
+    }
+    x.tanh()
 }
 
 #[cfg(test)]
@@ -69,6 +78,22 @@ mod tests {
             ours.0.assert_approx_eq::<f32>(&plain.0, Default::default());
             ours.1.assert_approx_eq::<f32>(&plain.1, Default::default());
         }
+    }
+
+    #[test]
+    fn kernel_and_plain_tanh_agree_in_value_and_gradient() {
+        let device = Device::flex().autodiff();
+        let run = |f: fn(Tensor<2>) -> Tensor<2>| {
+            let x = Stream::new(1, "x", 0).normal([70, 51], &device) * 3.0;
+            let x = x.detach().require_grad();
+            let y = f(x.clone());
+            let gradients = (y.clone().square().sum()).backward();
+            let gradient = x.grad(&gradients).expect("tracked");
+            (y.into_data(), gradient.into_data())
+        };
+        let (ours, plain) = (run(tanh), run(|x| x.tanh()));
+        ours.0.assert_approx_eq::<f32>(&plain.0, Default::default());
+        ours.1.assert_approx_eq::<f32>(&plain.1, Default::default());
     }
 
     #[test]

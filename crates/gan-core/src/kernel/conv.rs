@@ -5,7 +5,7 @@ use burn::tensor::module;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 #[cfg(feature = "flex")]
-use super::flex::{self, node::Direction, shape::ConvShape};
+use super::flex::{self, conv_step::Direction, shape::ConvShape};
 
 /// `x · weightᵀ + bias`.
 ///
@@ -14,6 +14,10 @@ use super::flex::{self, node::Direction, shape::ConvShape};
 /// - x: `[batch, in]`
 /// - weight: `[out, in]`, bias: `[out]` (PyTorch's layout)
 /// - output: `[batch, out]`
+///
+/// # Panics
+///
+/// Panics if the weight wants another number of inputs.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     assert_channels("linear", x.dims()[1], weight.dims()[1]);
     #[cfg(feature = "flex")]
@@ -37,8 +41,12 @@ pub(crate) fn plain_linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<
 /// # Shapes
 ///
 /// - x: `[batch, in, height, width]`
-/// - weight: `[out, in, kernel, kernel]`, bias: `[out]`
-/// - output: `[batch, out, (height + 2·padding − kernel) / stride + 1, …]`
+/// - weight: `[out, in, kernel height, kernel width]`, bias: `[out]`
+/// - output: `[batch, out, (height + 2·padding − kernel height) / stride + 1, …]`
+///
+/// # Panics
+///
+/// Panics if the channels differ, the stride is 0, or the kernel is larger than the padded input.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -47,29 +55,11 @@ pub fn conv2d(
     padding: usize,
 ) -> Tensor<4> {
     assert_channels("conv2d", x.dims()[1], weight.dims()[1]);
+    assert_fits("conv2d", x.dims(), weight.dims(), [padding; 2]);
     #[cfg(feature = "flex")]
     if flex::node::is_supported(&x) {
-        let [batch, big_channels, height, width] = x.dims();
-        let [small_channels, _, kernel, _] = weight.dims();
-        let small = [height, width].map(|size| {
-            let padded = size + 2 * padding;
-            assert!(
-                padded >= kernel,
-                "conv2d: kernel ({kernel}) larger than the padded input ({padded})"
-            );
-            (padded - kernel) / stride + 1
-        });
-        let shape = ConvShape {
-            batch,
-            big_channels,
-            big: [height, width],
-            small_channels,
-            small,
-            kernel: [kernel; 2],
-            stride,
-            padding: [padding; 2],
-        };
-        return flex::node::conv(Direction::Down, x, weight, bias, shape);
+        let shape = ConvShape::down(x.dims(), weight.dims(), stride, [padding; 2]);
+        return flex::conv_step::conv(Direction::Down, x, weight, bias, shape);
     }
     plain_conv2d(x, weight, bias, stride, padding)
 }
@@ -78,6 +68,16 @@ pub(super) fn assert_channels(what: &str, input: usize, weight: usize) {
     assert_eq!(
         input, weight,
         "{what}: the input has {input} channels, the weight wants {weight}"
+    );
+}
+
+pub(super) fn assert_fits(what: &str, x: [usize; 4], weight: [usize; 4], padding: [usize; 2]) {
+    let [kernel_height, kernel_width] = [weight[2], weight[3]];
+    let [height, width] = [x[2] + 2 * padding[0], x[3] + 2 * padding[1]];
+    assert!(
+        height >= kernel_height && width >= kernel_width,
+        "{what}: kernel ({kernel_height}x{kernel_width}) larger than the padded input \
+         ({height}x{width})"
     );
 }
 
@@ -98,8 +98,12 @@ pub(crate) fn plain_conv2d(
 /// # Shapes
 ///
 /// - x: `[batch, in, height, width]`
-/// - weight: `[in, out, kernel, kernel]`, bias: `[out]`
-/// - output: `[batch, out, (height − 1)·stride − 2·padding + kernel, …]`
+/// - weight: `[in, out, kernel height, kernel width]`, bias: `[out]`
+/// - output: `[batch, out, (height − 1)·stride − 2·padding + kernel height, …]`
+///
+/// # Panics
+///
+/// Panics if the channels differ, the stride is 0, or the padding leaves nothing of the output.
 pub fn conv_transpose2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -107,22 +111,18 @@ pub fn conv_transpose2d(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    assert_channels("conv_transpose2d", x.dims()[1], weight.dims()[0]);
+    let (dims, kernel) = (x.dims(), weight.dims());
+    assert_channels("conv_transpose2d", dims[1], kernel[0]);
+    for axis in [2, 3] {
+        assert!(
+            dims[axis] > 0 && (dims[axis] - 1) * stride + kernel[axis] > 2 * padding,
+            "conv_transpose2d: a padding of {padding} leaves nothing of the output"
+        );
+    }
     #[cfg(feature = "flex")]
     if flex::node::is_supported(&x) {
-        let [batch, small_channels, height, width] = x.dims();
-        let [_, big_channels, kernel, _] = weight.dims();
-        let shape = ConvShape {
-            batch,
-            big_channels,
-            big: [height, width].map(|size| (size - 1) * stride + kernel - 2 * padding),
-            small_channels,
-            small: [height, width],
-            kernel: [kernel; 2],
-            stride,
-            padding: [padding; 2],
-        };
-        return flex::node::conv(Direction::Up, x, weight, bias, shape);
+        let shape = ConvShape::up(dims, kernel, stride, [padding; 2]);
+        return flex::conv_step::conv(Direction::Up, x, weight, bias, shape);
     }
     plain_conv_transpose2d(x, weight, bias, stride, padding)
 }
@@ -184,22 +184,26 @@ mod tests {
     #[test]
     fn kernel_and_plain_convolution_agree_in_value_and_gradients() {
         for (bias, k) in [(true, [2, 1]), (false, [1, 1]), (true, [1, 2])] {
-            let (input, weight) = ([3, 5, 8, 8], [7, 5, 4, 4]);
-            assert_same(
-                &run((conv2d, 0), input, weight, bias, k),
-                &run((plain_conv2d, 0), input, weight, bias, k),
-            );
+            for kernel in [[4, 4], [4, 3]] {
+                let (input, weight) = ([3, 5, 8, 8], [7, 5, kernel[0], kernel[1]]);
+                assert_same(
+                    &run((conv2d, 0), input, weight, bias, k),
+                    &run((plain_conv2d, 0), input, weight, bias, k),
+                );
+            }
         }
     }
 
     #[test]
     fn kernel_and_plain_transposed_convolution_agree_in_value_and_gradients() {
         for (bias, k) in [(true, [2, 1]), (false, [1, 1]), (true, [1, 0])] {
-            let (input, weight) = ([3, 5, 6, 6], [5, 7, 4, 4]);
-            assert_same(
-                &run((conv_transpose2d, 1), input, weight, bias, k),
-                &run((plain_conv_transpose2d, 1), input, weight, bias, k),
-            );
+            for kernel in [[4, 4], [4, 3]] {
+                let (input, weight) = ([3, 5, 6, 6], [5, 7, kernel[0], kernel[1]]);
+                assert_same(
+                    &run((conv_transpose2d, 1), input, weight, bias, k),
+                    &run((plain_conv_transpose2d, 1), input, weight, bias, k),
+                );
+            }
         }
     }
 
@@ -243,5 +247,21 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::zeros([1, 2, 4, 4], &device);
         conv2d(x, Tensor::zeros([1, 3, 3, 3], &device), None, 1, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "conv2d: kernel (3x5) larger than the padded input (4x4)")]
+    fn the_kernel_must_fit() {
+        let device = Device::flex();
+        let x = Tensor::zeros([1, 1, 2, 2], &device);
+        conv2d(x, Tensor::zeros([1, 1, 3, 5], &device), None, 1, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "conv_transpose2d: a padding of 2 leaves nothing of the output")]
+    fn the_padding_of_a_transposed_convolution_must_leave_something() {
+        let device = Device::flex();
+        let x = Tensor::zeros([1, 1, 1, 1], &device);
+        conv_transpose2d(x, Tensor::zeros([1, 1, 3, 3], &device), None, 1, 2);
     }
 }

@@ -4,8 +4,11 @@ use burn::prelude::*;
 use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
 
+use super::conv::{assert_channels, assert_fits};
 #[cfg(feature = "flex")]
-use super::flex::{self, conv::PackedWeight, shape::ConvShape};
+use super::flex::conv::{PackedWeight, convolve_packed, pack_weight};
+#[cfg(feature = "flex")]
+use super::flex::{self, packing::Finish, shape::ConvShape};
 
 /// A convolution with bias, and ReLU if wanted, whose weight never changes: for networks that are used
 /// and not trained. Kernel and padding may differ between height and width.
@@ -15,7 +18,6 @@ use super::flex::{self, conv::PackedWeight, shape::ConvShape};
 #[derive(Clone, Debug)]
 pub struct FrozenConv2d {
     weight: Weight,
-    bias: Tensor<1>,
     /// `[out, in, height, width]`.
     dims: [usize; 4],
     stride: usize,
@@ -25,7 +27,8 @@ pub struct FrozenConv2d {
 
 #[derive(Clone, Debug)]
 enum Weight {
-    Plain(Box<Tensor<4>>),
+    /// With the bias.
+    Plain(Box<(Tensor<4>, Tensor<1>)>),
     #[cfg(feature = "flex")]
     Packed {
         weight: PackedWeight,
@@ -64,8 +67,7 @@ impl FrozenConv2d {
             dims[0]
         );
         Self {
-            weight: Weight::new(weight, &bias, stride),
-            bias,
+            weight: Weight::new(weight, bias, stride),
             dims,
             stride,
             padding,
@@ -82,110 +84,55 @@ impl FrozenConv2d {
     ///
     /// # Panics
     ///
-    /// Panics if the channels differ or the kernel is larger than the padded input.
+    /// Panics if the channels differ, the kernel is larger than the padded input, or the input is on
+    /// another backend than the weight or of another type.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, channels, height, width] = x.dims();
-        let [_, inputs, kernel_height, kernel_width] = self.dims;
-        super::conv::assert_channels("FrozenConv2d", channels, inputs);
-        let padded = [height + 2 * self.padding[0], width + 2 * self.padding[1]];
-        assert!(
-            padded[0] >= kernel_height && padded[1] >= kernel_width,
-            "FrozenConv2d: kernel ({kernel_height}x{kernel_width}) larger than the padded input \
-             ({}x{})",
-            padded[0],
-            padded[1]
-        );
+        assert_channels("FrozenConv2d", x.dims()[1], self.dims[1]);
+        assert_fits("FrozenConv2d", x.dims(), self.dims, self.padding);
         match &self.weight {
             #[cfg(feature = "flex")]
-            Weight::Packed { weight, bias } if flex::is_flex(&x) => {
-                self.packed(x, weight, bias, padded)
-            }
-            #[cfg(feature = "flex")]
-            Weight::Packed { .. } => panic!("FrozenConv2d: the input is not f32 on flex"),
-            Weight::Plain(weight) => {
+            Weight::Packed { weight, bias } => self.packed(x, weight, bias),
+            Weight::Plain(parameters) => {
+                let (weight, bias) = (**parameters).clone();
                 let options = ConvOptions::new([self.stride; 2], self.padding, [1; 2], 1);
-                let y = module::conv2d(x, (**weight).clone(), Some(self.bias.clone()), options);
+                let y = module::conv2d(x, weight, Some(bias), options);
                 if self.relu { y.clamp_min(0.0) } else { y }
             }
         }
     }
 
     #[cfg(feature = "flex")]
-    fn packed(
-        &self,
-        x: Tensor<4>,
-        weight: &PackedWeight,
-        bias: &[f32],
-        padded: [usize; 2],
-    ) -> Tensor<4> {
-        use burn::backend::Flex;
-        use flex::conv::convolve_packed;
-
-        let [batch, big_channels, height, width] = x.dims();
-        let [small_channels, _, kernel_height, kernel_width] = self.dims;
-        let kernel = [kernel_height, kernel_width];
-        let shape = ConvShape {
-            batch,
-            big_channels,
-            big: [height, width],
-            small_channels,
-            small: [0, 1].map(|axis| (padded[axis] - kernel[axis]) / self.stride + 1),
-            kernel,
-            stride: self.stride,
-            padding: self.padding,
+    fn packed(&self, x: Tensor<4>, weight: &PackedWeight, bias: &[f32]) -> Tensor<4> {
+        assert!(
+            flex::is_flex(&x),
+            "FrozenConv2d: the input is not f32 on flex"
+        );
+        let shape = ConvShape::down(x.dims(), self.dims, self.stride, self.padding);
+        let finish = Finish {
+            bias: Some(bias),
+            relu: self.relu,
         };
         let x = flex::contiguous(x);
-        let x = flex::node::values(&x);
-        let y = if self.relu {
-            convolve_packed(x, weight, &shape, |m| {
-                let bias = bias[m];
-                // Not `max`, which would turn NaN into 0.
-                move |value| {
-                    let y = value + bias;
-                    if y < 0.0 { 0.0 } else { y }
-                }
-            })
-        } else {
-            convolve_packed(x, weight, &shape, |m| {
-                let bias = bias[m];
-                move |value| value + bias
-            })
-        };
-        let [rows, columns] = shape.small;
-        let y = flex::node::tensor(y, [batch, small_channels, rows, columns]);
-        Tensor::from_primitive::<Flex>(y)
+        let y = convolve_packed(flex::node::values(&x), weight, &shape, finish);
+        Tensor::from_primitive::<burn::backend::Flex>(flex::node::tensor(y, shape.small_dims()))
     }
 }
 
 impl Weight {
-    #[cfg(feature = "flex")]
-    fn new(weight: Tensor<4>, bias: &Tensor<1>, stride: usize) -> Self {
-        if !flex::is_flex(&weight) {
-            return Self::Plain(Box::new(weight));
+    #[cfg_attr(not(feature = "flex"), expect(unused_variables))]
+    fn new(weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Self {
+        #[cfg(feature = "flex")]
+        if flex::is_flex(&weight) {
+            let dims = weight.dims();
+            // Batch and sizes of the pictures do not decide the order of the weight.
+            let shape = ConvShape::down([1, dims[1], dims[2], dims[3]], dims, stride, [0, 0]);
+            let (weight, bias) = (flex::contiguous(weight), flex::contiguous(bias));
+            return Self::Packed {
+                weight: pack_weight(flex::node::values(&weight), &shape),
+                bias: flex::node::values(&bias).to_vec(),
+            };
         }
-        let [small_channels, big_channels, height, width] = weight.dims();
-        // Batch and sizes of the pictures do not decide the order of the weight.
-        let shape = ConvShape {
-            batch: 1,
-            big_channels,
-            big: [height, width],
-            small_channels,
-            small: [1, 1],
-            kernel: [height, width],
-            stride,
-            padding: [0, 0],
-        };
-        let weight = flex::contiguous(weight);
-        let bias = flex::contiguous(bias.clone());
-        Self::Packed {
-            weight: flex::conv::pack_weight(flex::node::values(&weight), &shape),
-            bias: flex::node::values(&bias).to_vec(),
-        }
-    }
-
-    #[cfg(not(feature = "flex"))]
-    fn new(weight: Tensor<4>, _bias: &Tensor<1>, _stride: usize) -> Self {
-        Self::Plain(Box::new(weight))
+        Self::Plain(Box::new((weight, bias)))
     }
 }
 

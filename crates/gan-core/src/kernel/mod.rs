@@ -12,7 +12,7 @@ mod norm;
 mod pool;
 mod update;
 
-pub use activation::{leaky_relu, leaky_relu_tangent};
+pub use activation::{leaky_relu, leaky_relu_tangent, tanh};
 pub use conv::{conv_transpose2d, conv2d, linear};
 pub use frozen::FrozenConv2d;
 pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};

@@ -23,11 +23,12 @@ pub enum Pool {
 ///
 /// # Panics
 ///
-/// Panics if the window is larger than the padded input, or the padding more than half a window.
+/// Panics if the window is empty or larger than the padded input, the padding more than half a window,
+/// or the stride 0.
 pub fn pool2d(pool: Pool, x: Tensor<4>, size: usize, stride: usize, padding: usize) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     assert!(
-        height.min(width) + 2 * padding >= size && 2 * padding <= size && stride > 0,
+        height.min(width) + 2 * padding >= size && 2 * padding <= size && size.min(stride) > 0,
         "pool2d: a window of {size} with padding {padding} and stride {stride} does not fit \
          {height}x{width}"
     );
@@ -96,5 +97,12 @@ mod tests {
     fn the_window_must_fit() {
         let x = Tensor::zeros([1, 1, 2, 8], &Device::flex());
         pool2d(Pool::Max, x, 3, 1, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "a window of 0 with padding 0 and stride 1 does not fit 2x8")]
+    fn the_window_must_not_be_empty() {
+        let x = Tensor::zeros([1, 1, 2, 8], &Device::flex());
+        pool2d(Pool::Mean, x, 0, 1, 0);
     }
 }

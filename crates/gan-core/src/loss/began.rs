@@ -3,8 +3,7 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Objective;
-use super::adversarial::beside;
+use super::{Objective, constant};
 use crate::error::ConfigError;
 use crate::game::{State, StateError};
 
@@ -92,7 +91,7 @@ pub struct Began {
 
 impl Objective for Began {
     fn critic_loss(&self, real: Tensor<2>, fake: Tensor<2>) -> Tensor<1> {
-        let k = beside(self.k.clone(), &fake);
+        let k = constant(self.k.clone(), &fake.device());
         fake.mean() * k - real.mean()
     }
 

@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use crate::penalty::squared_products;
+
 /// Feature matching, section 3.1 of [Salimans et al. 2016](https://arxiv.org/abs/1606.03498):
 /// `‖E f(x) − E f(G(z))‖²`, for the generator.
 ///
@@ -38,11 +40,7 @@ pub fn pull_away(features: Tensor<2>) -> Tensor<1> {
         .add_scalar(1e-12)
         .sqrt();
     let unit = features / length;
-    let cosines = unit.clone().matmul(unit.transpose());
-    // The pairs of a row with itself count as if they were zero, whatever rounding made of them.
-    let itself = Tensor::<2>::eye(batch, &cosines.device());
-    let others = cosines * (itself.neg() + 1.0);
-    others.square().sum() / (batch * batch.saturating_sub(1)).max(1) as f64
+    squared_products(unit) / (batch * batch.saturating_sub(1)).max(1) as f64
 }
 
 #[cfg(test)]

@@ -2,24 +2,10 @@
 //!
 //! [InfoGAN](https://arxiv.org/abs/1606.03657), equation 5: a code `c` goes into the generator, a head of
 //! the critic guesses it from the sample, and both players minimise `−E ln Q(c | G(z, c))`. That is the
-//! entropy of the code minus a lower bound of the mutual information between code and sample.
+//! entropy of the code minus a lower bound of the mutual information between code and sample. For a
+//! categorical code it is the [cross-entropy](super::cross_entropy).
 
 use burn::prelude::*;
-use burn::tensor::activation;
-
-/// `−E ln Q(c)` of codes that are one of `categories`: the cross-entropy. At chance it is
-/// `ln categories`.
-///
-/// # Shapes
-///
-/// - logits: `[batch, categories]`, what the critic guesses
-/// - codes: `[batch]`, numbers in `0..categories`
-/// - output: `[1]`
-pub fn categorical_code_loss(logits: Tensor<2>, codes: Tensor<1, Int>) -> Tensor<1> {
-    let batch = logits.dims()[0];
-    let log_q = activation::log_softmax(logits, 1);
-    log_q.gather(1, codes.reshape([batch, 1])).mean().neg()
-}
 
 /// `−E Σ ln N(c; mean, variance)` of continuous codes, summed over the codes of a sample and averaged
 /// over samples. Without `log_variance` the variance is 1, as in the paper's code.
@@ -54,29 +40,10 @@ pub fn gaussian_code_loss(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, values};
+    use crate::testing::values;
 
     fn device() -> Device {
         Device::flex().autodiff()
-    }
-
-    #[test]
-    fn a_guess_at_chance_costs_the_entropy_of_the_code() {
-        let codes = Tensor::<1, Int>::from_ints([0, 3], &device());
-        let loss = categorical_code_loss(Tensor::zeros([2, 4], &device()), codes);
-        assert!((values(&loss)[0] - 4f32.ln()).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_gradient_of_a_category_is_probability_minus_one_hot() {
-        let logits = Tensor::<2>::from_floats([[0.0, 2f32.ln()], [0.0, 0.0]], &device());
-        let logits = logits.require_grad();
-        let codes = Tensor::<1, Int>::from_ints([1, 0], &device());
-        let loss = categorical_code_loss(logits.clone(), codes);
-        assert!((values(&loss)[0] - (1.5f32.ln() + 2f32.ln()) / 2.0).abs() < 1e-6);
-        let found = logits.grad(&loss.backward()).unwrap();
-        let wanted = [[1.0 / 6.0, -1.0 / 6.0], [-0.25, 0.25]];
-        assert_close(&found, &Tensor::from_floats(wanted, &Device::flex()), 1e-6);
     }
 
     #[test]

@@ -9,9 +9,19 @@ mod classes;
 mod features;
 mod information;
 
-pub(crate) use adversarial::beside;
 pub use adversarial::{AdversarialLoss, Objective, SmoothedLoss};
 pub use began::{Began, BeganConfig};
-pub use classes::{ClassLoss, ClassScores};
+pub use classes::{cross_entropy, multi_hinge};
 pub use features::{feature_matching, pull_away};
-pub use information::{categorical_code_loss, gaussian_code_loss};
+pub use information::gaussian_code_loss;
+
+use burn::prelude::*;
+
+/// `x`, which is off the tape, as a constant for what is on `device`.
+pub(crate) fn constant(x: Tensor<1>, device: &Device) -> Tensor<1> {
+    if device.is_autodiff() {
+        Tensor::from_inner(x)
+    } else {
+        x
+    }
+}

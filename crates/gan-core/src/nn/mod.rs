@@ -24,7 +24,6 @@ mod mlp;
 mod mlp_image;
 mod norm;
 mod patch_critic;
-mod projection;
 mod residual;
 mod self_attention;
 mod spectral;
@@ -49,7 +48,7 @@ pub use equalized::{
 pub use fold::FoldSpectralNorm;
 pub use image::{ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape};
 pub use init::{Initializer, fan_in};
-pub use label_head::{LabelHead, LabelHeadLayer, cross_entropy};
+pub use label_head::{LabelHead, LabelHeadLayer};
 pub use linear::{Linear, LinearConfig};
 pub use maxout::{Maxout, MaxoutConfig};
 pub use minibatch_discrimination::{MinibatchDiscrimination, MinibatchDiscriminationConfig};
@@ -61,7 +60,6 @@ pub use norm::{
     GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig,
 };
 pub use patch_critic::{PatchCritic, PatchCriticConfig};
-pub use projection::{Projection, ProjectionConfig};
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};
 pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};

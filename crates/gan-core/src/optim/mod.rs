@@ -1,6 +1,8 @@
 //! Optimisers, their settings and their state.
 
+mod config;
 mod optimizer;
 
+pub use config::OptimizerConfig;
+pub use optimizer::Optimizer;
 pub(crate) use optimizer::Update;
-pub use optimizer::{Optimizer, OptimizerConfig};

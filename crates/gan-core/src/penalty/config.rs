@@ -29,9 +29,8 @@ impl PenaltyConfig {
     ///
     /// If a number is not finite or outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.rule
-            .validate()
-            .map_err(|error| error.within("penalty"))?;
+        let within = |error: ConfigError| error.within("penalty.rule");
+        self.rule.validate().map_err(within)?;
         if self.every == 0 {
             return Err(ConfigError::new("penalty.every", 0, "1 or more rounds"));
         }

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Warp, draw_move, move_warp};
+use crate::augment::{Warp, draw_move_warp};
 use crate::error::ConfigError;
 use crate::rng::Stream;
 
@@ -64,12 +64,13 @@ impl Default for ConsistencyConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LatentConsistencyConfig {
-    /// Deviation of the change, above 0.
+    /// Deviation of the change, above 0; 0.05 in PyTorch-StudioGAN.
     pub std: f64,
-    /// Weight `λ_c` in the critic's loss, 0 or more; 5 in the paper.
+    /// Weight `λ_c` in the critic's loss, 0 or more; 20 in PyTorch-StudioGAN for BigGAN, less for smaller
+    /// networks.
     pub lambda_critic: f64,
-    /// Weight `λ_g` in the generator's loss, 0 or more; 0.5 in the paper. The square is averaged over all
-    /// values of a picture.
+    /// Weight `λ_g` in the generator's loss, 0 or more; 0.5 in PyTorch-StudioGAN. The square is averaged over
+    /// all values of a picture.
     pub lambda_generator: f64,
 }
 
@@ -97,12 +98,11 @@ impl ConsistencyConfig {
 
     /// Draws a change of pictures of `shape`, `[batch, channels, height, width]`.
     pub fn draw(&self, shape: [usize; 4], stream: &mut Stream, device: &Device) -> Warp {
-        let moves = (0..shape[0]).map(|_| draw_move([self.shift; 2], self.flip, stream));
-        move_warp(shape, moves.collect(), device)
+        draw_move_warp(shape, [self.shift; 2], self.flip, stream, device)
     }
 }
 
-/// `E (a − b)²` of the scores of the same samples before and after a change.
+/// `E (a − b)²` of the scores of the same samples before and after a change, or of samples themselves.
 ///
 /// # Panics
 ///

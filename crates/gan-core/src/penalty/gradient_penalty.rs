@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn values<const D: usize>(x: Tensor<D>) -> Vec<f64> {
-        let x = x.into_data().try_to_vec::<f32>().unwrap();
+        let x = crate::testing::values(&x);
         x.into_iter().map(f64::from).collect()
     }
 

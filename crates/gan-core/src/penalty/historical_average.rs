@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::prelude::*;
 
+use super::sum::Sum;
 use crate::game::{State, StateError, moved_towards, restore_module, snapshot_module};
 
 /// The mean of a player's parameters over all rounds, and the distance from it: section 3.3 of
@@ -39,12 +40,11 @@ impl<M: Module> HistoricalAverage<M> {
         self.mean().visit(&mut gather);
         let mut distance = Distance {
             means: gather.0,
-            total: None,
+            sum: Sum::default(),
         };
         module.visit(&mut distance);
-        distance
-            .total
-            .expect("a historical average needs a module with parameters")
+        let total = distance.sum.total();
+        total.expect("a historical average needs a module with parameters")
     }
 
     /// Counts the parameters as they are now, after a round.
@@ -83,6 +83,7 @@ impl<M: Module> HistoricalAverage<M> {
     }
 }
 
+/// Parameters by id, each a `Tensor` of its rank.
 struct Gather(HashMap<ParamId, Box<dyn Any>>);
 
 impl ModuleVisitor for Gather {
@@ -93,7 +94,7 @@ impl ModuleVisitor for Gather {
 
 struct Distance {
     means: HashMap<ParamId, Box<dyn Any>>,
-    total: Option<Tensor<1>>,
+    sum: Sum,
 }
 
 impl ModuleVisitor for Distance {
@@ -105,11 +106,7 @@ impl ModuleVisitor for Distance {
         let mean = mean.expect("the average was made from this module");
         let mean = mean.downcast::<Tensor<D>>();
         let mean = Tensor::from_inner(*mean.expect("one id has one rank"));
-        let term = (param.val() - mean).square().sum();
-        self.total = Some(match self.total.take() {
-            Some(total) => total + term,
-            None => term,
-        });
+        self.sum.add((param.val() - mean).square().sum());
     }
 }
 

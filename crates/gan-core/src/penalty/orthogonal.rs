@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::sum::Sum;
 use crate::error::ConfigError;
 use crate::nn::{matrix, out_axis};
 
@@ -44,20 +45,29 @@ impl OrthogonalConfig {
 ///
 /// Panics if the module has no such parameter.
 pub fn orthogonal_penalty<M: Module>(module: &M) -> Tensor<1> {
-    let mut sum = Sum::default();
-    module.visit(&mut sum);
-    sum.total
-        .expect("an orthogonal penalty needs a module with weights")
+    let mut products = Products::default();
+    module.visit(&mut products);
+    let total = products.sum.total();
+    total.expect("an orthogonal penalty needs a module with weights")
+}
+
+/// `Σ (xᵢ · xⱼ)²` over all pairs of different rows `x`, in both orders; `[1]`.
+pub(crate) fn squared_products(rows: Tensor<2>) -> Tensor<1> {
+    let [count, _] = rows.dims();
+    // Not the square of all products less that of the diagonal, which rounding would leave a rest of.
+    let different = Tensor::<2>::eye(count, &rows.device()).neg() + 1.0;
+    let products = rows.clone().matmul(rows.transpose()) * different;
+    products.square().sum()
 }
 
 #[derive(Default)]
-struct Sum {
+struct Products {
     /// Name and container of the parameter that comes.
     last: (String, String),
-    total: Option<Tensor<1>>,
+    sum: Sum,
 }
 
-impl ModuleVisitor for Sum {
+impl ModuleVisitor for Products {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.last = (name.to_owned(), container.to_owned());
     }
@@ -68,14 +78,7 @@ impl ModuleVisitor for Sum {
             return;
         }
         let weight = matrix(param.val(), out_axis(container));
-        let [rows, _] = weight.dims();
-        let apart = Tensor::<2>::eye(rows, &weight.device()).neg() + 1.0;
-        let products = weight.clone().matmul(weight.transpose()) * apart;
-        let term = products.square().sum();
-        self.total = Some(match self.total.take() {
-            Some(total) => total + term,
-            None => term,
-        });
+        self.sum.add(squared_products(weight));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
 use crate::game::{Clock, State, StateError};
 
-/// Settings of [`PathLength`].
+/// Configuration to create a [`PathLength`] using the [init function](PathLengthConfig::init).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathLengthConfig {
@@ -56,18 +56,27 @@ impl PathLengthConfig {
     ///
     /// If a number is not finite or outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if !(self.weight >= 0.0 && self.weight.is_finite()) {
-            let allowed = "a finite number, 0 or more";
-            return Err(ConfigError::new("path_length.weight", self.weight, allowed));
-        }
+        crate::nn::check_not_negative("weight", self.weight)?;
         if !(self.decay > 0.0 && self.decay <= 1.0) {
-            let allowed = "above 0, 1 or less";
-            return Err(ConfigError::new("path_length.decay", self.decay, allowed));
+            return Err(ConfigError::new("decay", self.decay, "in (0, 1]"));
         }
         if self.every == 0 {
-            return Err(ConfigError::new("path_length.every", 0, "1 or more rounds"));
+            return Err(ConfigError::new("every", 0, "1 or more rounds"));
         }
         Ok(())
+    }
+
+    /// A regularisation whose running mean is 0. `device` is the generator's.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is not valid.
+    pub fn init(&self, device: &Device) -> PathLength {
+        crate::nn::expect_valid(self.validate());
+        PathLength {
+            config: *self,
+            mean: Tensor::zeros([1], &device.clone().without_autodiff()),
+        }
     }
 }
 
@@ -81,6 +90,8 @@ impl PathLengthConfig {
 /// `y` is N(0, 1) divided by `√(height · width)`, as in the authors' code. Latents of one `w` per layer,
 /// `[batch, layers, size]`, count with the mean square over the layers. The mean is updated first and
 /// then used, without gradient.
+///
+/// Should be created using [`PathLengthConfig`].
 #[derive(Clone, Debug)]
 pub struct PathLength {
     config: PathLengthConfig,
@@ -88,19 +99,6 @@ pub struct PathLength {
 }
 
 impl PathLength {
-    /// A regularisation whose running mean is 0.
-    ///
-    /// # Errors
-    ///
-    /// If the configuration is [not valid](PathLengthConfig::validate).
-    pub fn new(config: PathLengthConfig, device: &Device) -> Result<Self, ConfigError> {
-        config.validate()?;
-        Ok(Self {
-            config,
-            mean: Tensor::zeros([1], &device.clone().without_autodiff()),
-        })
-    }
-
     /// Whether a round has it.
     pub fn is_due(&self, clock: &Clock) -> bool {
         clock.every(self.config.every)
@@ -165,8 +163,7 @@ impl PathLength {
 
     /// Puts the running mean into `state`, as the number `path-length`.
     pub fn save(&self, state: &mut State) {
-        let mean = self.mean.clone().into_scalar::<f32>();
-        state.numbers.insert(NUMBER.into(), f64::from(mean));
+        state.save_scalar(NUMBER, &self.mean);
     }
 
     /// Takes the running mean back.
@@ -175,8 +172,7 @@ impl PathLength {
     ///
     /// If it is missing.
     pub fn load(&mut self, state: &State) -> Result<(), StateError> {
-        let mean = state.number(NUMBER)? as f32;
-        self.mean = Tensor::from_floats([mean], &self.mean.device());
+        self.mean = state.load_scalar(NUMBER, &self.mean)?;
         Ok(())
     }
 }
@@ -224,7 +220,7 @@ mod tests {
         generator.weight = Param::from_data(weight, &device());
         let latents = stream().normal([4, 2], &device());
         let noise: Tensor<2> = stream().normal([4, 3], &device());
-        let mut path = PathLength::new(config(0.25), &device()).unwrap();
+        let mut path = config(0.25).init(&device());
         let penalty = path.penalty(&generator, latents, noise.clone());
         let noise = values(&noise);
 
@@ -270,7 +266,7 @@ mod tests {
         }
         let linear: Linear = LinearConfig::new(6, 3).init(&mut stream(), &device());
         let latents: Tensor<2> = stream().normal([4, 6], &device());
-        let new = || PathLength::new(config(1.0), &device()).unwrap();
+        let new = || config(1.0).init(&device());
         let (mut flat, mut layered) = (new(), new());
         let one = flat.penalty(&linear, latents.clone(), noise(4));
         let rows = Rows {
@@ -295,14 +291,11 @@ mod tests {
         let latents = stream().normal([6, 3], &device());
         let at = |mlp: &crate::nn::Mlp| {
             // A fixed mean, as for the gradient: decay so small that it stays.
-            let mut path = PathLength::new(
-                PathLengthConfig {
-                    every: 1,
-                    ..config(1e-9)
-                },
-                &device(),
-            )
-            .unwrap();
+            let config = PathLengthConfig {
+                every: 1,
+                ..config(1e-9)
+            };
+            let mut path = config.init(&device());
             path.mean = Tensor::from_floats([0.4], &Device::flex());
             path.penalty(mlp, latents.clone(), stream().normal([6, 5], &device()))
         };
@@ -330,11 +323,11 @@ mod tests {
     #[test]
     fn the_mean_comes_back_to_the_bit_and_the_interval_is_kept() {
         let linear: Linear = LinearConfig::new(2, 3).init(&mut stream(), &device());
-        let mut path = PathLength::new(config(0.3), &device()).unwrap();
+        let mut path = config(0.3).init(&device());
         path.penalty(&linear, stream().normal([4, 2], &device()), noise(4));
         let mut state = State::default();
         path.save(&mut state);
-        let mut other = PathLength::new(config(0.3), &device()).unwrap();
+        let mut other = config(0.3).init(&device());
         other.load(&state).unwrap();
         assert_eq!(values(&other.mean()), values(&path.mean()));
         assert!(number(path.mean()) > 0.0);
@@ -355,7 +348,7 @@ mod tests {
     #[should_panic(expected = "pictures and noise need one shape")]
     fn noise_of_another_shape_is_refused() {
         let linear: Linear = LinearConfig::new(2, 3).init(&mut stream(), &device());
-        let mut path = PathLength::new(config(0.3), &device()).unwrap();
+        let mut path = config(0.3).init(&device());
         path.penalty(&linear, stream().normal([4, 2], &device()), noise(5));
     }
 
@@ -365,14 +358,12 @@ mod tests {
             let mut config = PathLengthConfig::default();
             assert!(config.validate().is_ok());
             change(&mut config);
-            PathLength::new(config, &device())
-                .expect_err("it is bad")
-                .field
+            config.validate().expect_err("it is bad").field
         };
-        assert_eq!(refused(|c| c.weight = -1.0), "path_length.weight");
-        assert_eq!(refused(|c| c.weight = f64::NAN), "path_length.weight");
-        assert_eq!(refused(|c| c.decay = 0.0), "path_length.decay");
-        assert_eq!(refused(|c| c.decay = 1.5), "path_length.decay");
-        assert_eq!(refused(|c| c.every = 0), "path_length.every");
+        assert_eq!(refused(|c| c.weight = -1.0), "weight");
+        assert_eq!(refused(|c| c.weight = f64::NAN), "weight");
+        assert_eq!(refused(|c| c.decay = 0.0), "decay");
+        assert_eq!(refused(|c| c.decay = 1.5), "decay");
+        assert_eq!(refused(|c| c.every = 0), "every");
     }
 }

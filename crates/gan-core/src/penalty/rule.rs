@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PenaltyPoints;
 use crate::error::ConfigError;
+use crate::nn::check_not_negative;
 
 /// A penalty on the length of a gradient. Implement it to bring one of your own.
 ///
@@ -18,9 +19,13 @@ pub trait GradientPenalty {
 
     /// What part each sample has in the penalty of the batch. Default: all the same, a mean.
     fn shares(&self, norm: Tensor<1>) -> Tensor<1> {
-        let batch = norm.dims()[0];
-        norm.ones_like() / batch as f64
+        equal_shares(norm)
     }
+}
+
+fn equal_shares(norm: Tensor<1>) -> Tensor<1> {
+    let batch = norm.dims()[0];
+    norm.ones_like() / batch as f64
 }
 
 /// The gradient penalties of the literature; `n` is `‖∇ₓ D(x)‖`, one number per sample.
@@ -149,31 +154,25 @@ impl PenaltyRule {
     ///
     /// If a number is not finite or outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let at_least = |least: f64, field: &str, value: f64| {
-            if value.is_finite() && value >= least {
-                Ok(())
-            } else {
-                let field = format!("rule.{field}");
-                let allowed = format!("a finite number, {least} or more");
-                Err(ConfigError::new(field, value, allowed))
-            }
-        };
         match *self {
-            Self::R1 { gamma } | Self::R2 { gamma } => at_least(0.0, "gamma", gamma),
+            Self::R1 { gamma } | Self::R2 { gamma } => check_not_negative("gamma", gamma),
             Self::WganLp { lambda } | Self::ZeroCentered { lambda } | Self::MaxGp { lambda } => {
-                at_least(0.0, "lambda", lambda)
+                check_not_negative("lambda", lambda)
             }
             Self::WganGp { lambda, target, .. } => {
-                at_least(0.0, "lambda", lambda)?;
-                at_least(0.0, "target", target)
+                check_not_negative("lambda", lambda)?;
+                check_not_negative("target", target)
             }
             Self::WganDiv { k, p } => {
-                at_least(0.0, "k", k)?;
-                at_least(1.0, "p", p)
+                check_not_negative("k", k)?;
+                if !(p >= 1.0 && p.is_finite()) {
+                    return Err(ConfigError::new("p", p, "a finite number, 1 or more"));
+                }
+                Ok(())
             }
             Self::Dragan { lambda, k } => {
-                at_least(0.0, "lambda", lambda)?;
-                at_least(0.0, "k", k)
+                check_not_negative("lambda", lambda)?;
+                check_not_negative("k", k)
             }
         }
     }
@@ -217,9 +216,9 @@ impl GradientPenalty for PenaltyRule {
     fn shares(&self, norm: Tensor<1>) -> Tensor<1> {
         if let Self::MaxGp { .. } = self {
             let largest = norm.clone().equal(norm.max()).float();
-            return largest.clone() / largest.sum();
+            largest.clone() / largest.sum()
+        } else {
+            equal_shares(norm)
         }
-        let batch = norm.dims()[0];
-        norm.ones_like() / batch as f64
     }
 }

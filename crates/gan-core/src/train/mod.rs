@@ -84,7 +84,7 @@
 mod atomic;
 mod cadence;
 mod checkpoint;
-mod checkpoint_file;
+pub(crate) mod checkpoint_file;
 mod checkpoint_folder;
 mod config;
 mod config_difference;

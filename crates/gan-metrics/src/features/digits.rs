@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use burn::tensor::activation::softmax;
 use gan_core::dual::{Dual, Forward};
 use gan_core::game::restore_module;
 use gan_core::nn::{
@@ -11,8 +10,8 @@ use gan_core::nn::{
 };
 use gan_core::rng::Stream;
 
-use super::weights::{Weights, sha256};
-use super::{FeatureBatch, Features, PictureShape, host_values};
+use super::weights::{read_safetensors, sha256};
+use super::{FeatureBatch, Features, PictureShape, in_chunks};
 use crate::error::MetricError;
 
 /// Made by `examples/train_digit_classifier.rs` of the project's repository.
@@ -123,8 +122,11 @@ impl DigitFeatures {
                           repository again";
             return Err(MetricError::weights(place, reason));
         }
-        let weights = Weights::from_safetensors(place.as_ref(), WEIGHTS)?;
-        let tensors = weights.into_map();
+        let halves = read_safetensors(place.as_ref(), WEIGHTS)?;
+        let tensors = halves
+            .into_iter()
+            .map(|(name, data)| (name, data.convert::<f32>()))
+            .collect();
         let device = device.clone().without_autodiff();
         let network = DigitClassifier::init(&mut Stream::new(0, "digits", 0), &device);
         let network = restore_module(network, "digits", &tensors)
@@ -154,25 +156,13 @@ impl Features for DigitFeatures {
                 ),
             });
         }
-        let mut values = Vec::with_capacity(shape.count * self.size());
-        let mut probabilities = Vec::with_capacity(shape.count * DigitClassifier::CLASSES);
-        for chunk in pictures.chunks(CHUNK * side * side) {
-            let count = chunk.len() / (side * side);
-            let pixels: Vec<f32> = chunk.iter().map(|byte| signed(*byte)).collect();
-            let data = TensorData::new(pixels, [count, 1, side, side]);
+        let sizes = [DigitClassifier::SIZE, DigitClassifier::CLASSES];
+        Ok(in_chunks(pictures, shape, CHUNK, sizes, |bytes| {
+            let signed = bytes.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0);
+            let pixels: Vec<f32> = signed.collect();
+            let data = TensorData::new(pixels, [bytes.len() / (side * side), 1, side, side]);
             let (features, logits) = self.network.forward(Tensor::from_data(data, &self.device));
-            values.extend(host_values(features));
-            probabilities.extend(host_values(softmax(logits, 1)));
-        }
-        Ok(FeatureBatch {
-            values,
-            probabilities: Some(probabilities),
-            classes: DigitClassifier::CLASSES,
-        })
+            (features, Some(logits))
+        }))
     }
-}
-
-/// A byte in `[-1, 1]`.
-fn signed(byte: u8) -> f32 {
-    f32::from(byte) / 127.5 - 1.0
 }

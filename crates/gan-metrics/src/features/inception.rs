@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use burn::prelude::*;
-use burn::tensor::activation::softmax;
 
 use super::layers::{ConvSizes, Layer, chain, check_colours, chunk, prepare};
-use super::{Checksum, FeatureBatch, Features, PictureShape, ResizeMode, Weights, host_values};
+use super::{Checksum, FeatureBatch, Features, PictureShape, ResizeMode, Weights, in_chunks};
 use crate::error::MetricError;
 
 /// Added to the variances of batch normalisation.
@@ -21,16 +20,9 @@ const EPSILON: f64 = 1e-3;
 /// convolutions.
 #[derive(Debug)]
 pub struct InceptionV3 {
-    stem: Vec<Layer>,
-    blocks: Vec<Block>,
+    layers: Vec<Layer>,
     /// `[1008, 2048]`.
     classes: Tensor<2>,
-}
-
-/// Branches over the same input, their outputs one after the other.
-#[derive(Debug)]
-struct Block {
-    branches: Vec<Vec<Layer>>,
 }
 
 impl InceptionV3 {
@@ -54,55 +46,40 @@ impl InceptionV3 {
             weights: &mut weights,
             device: &device,
         };
-        let stem = load.stem()?;
-        let mut blocks = vec![
-            load.block_a("Mixed_5b", 192, 32)?,
-            load.block_a("Mixed_5c", 256, 64)?,
-            load.block_a("Mixed_5d", 288, 64)?,
-            load.block_b("Mixed_6a", 288)?,
-        ];
-        for (name, inner) in [("6b", 128), ("6c", 160), ("6d", 160), ("6e", 192)] {
-            blocks.push(load.block_c(&format!("Mixed_{name}"), 768, inner)?);
+        let mut layers = load.stem()?;
+        for (name, inputs, pooled) in [("5b", 192, 32), ("5c", 256, 64), ("5d", 288, 64)] {
+            layers.push(load.block_a(&format!("Mixed_{name}"), inputs, pooled)?);
         }
-        blocks.push(load.block_d("Mixed_7a", 768)?);
-        blocks.push(load.block_e("Mixed_7b", 1280, Layer::AvgPool)?);
-        blocks.push(load.block_e("Mixed_7c", 2048, max_pool(1, 1))?);
-        let shape = [Self::CLASSES, Self::SIZE];
-        let classes = TensorData::new(weights.take("fc.weight", shape)?, shape);
+        layers.push(load.block_b("Mixed_6a", 288)?);
+        for (name, inner) in [("6b", 128), ("6c", 160), ("6d", 160), ("6e", 192)] {
+            layers.push(load.block_c(&format!("Mixed_{name}"), 768, inner)?);
+        }
+        layers.push(load.block_d("Mixed_7a", 768)?);
+        layers.push(load.block_e("Mixed_7b", 1280, Layer::AvgPool)?);
+        layers.push(load.block_e("Mixed_7c", 2048, max_pool(1, 1))?);
+        let classes = weights.tensor("fc.weight", [Self::CLASSES, Self::SIZE], &device)?;
         // The bias of the classes is not part of the Inception Score.
         weights.take("fc.bias", [Self::CLASSES])?;
         weights.finish(&[])?;
-        Ok(Self {
-            stem,
-            blocks,
-            classes: Tensor::from_data(classes, &device),
-        })
+        Ok(Self { layers, classes })
     }
 
     /// Features and logits.
     ///
-    /// The features are the means of the last maps over their pixels. The logits are without bias, as in
-    /// the [Inception Score](https://arxiv.org/abs/1606.03498)'s own program and `torch-fidelity`.
+    /// The features are the means of the last maps over their pixels. The logits are without bias, as
+    /// in the [Inception Score](https://arxiv.org/abs/1606.03498)'s own program and `torch-fidelity`.
     ///
     /// # Shapes
     ///
     /// - pictures: `[batch, 3, 299, 299]`, normalised
     /// - output: `[batch, 2048]` and `[batch, 1008]`
     pub fn forward(&self, pictures: Tensor<4>) -> (Tensor<2>, Tensor<2>) {
-        let x = chain(&self.stem, pictures);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
+        let x = chain(&self.layers, pictures);
         let [batch, channels, height, width] = x.dims();
         let features = x.reshape([batch, channels, height * width]).mean_dim(2);
         let features = features.reshape([batch, channels]);
         let logits = gan_core::kernel::linear(features.clone(), self.classes.clone(), None);
         (features, logits)
-    }
-}
-
-impl Block {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let branch = |layers: &Vec<Layer>| chain(layers, x.clone());
-        Tensor::cat(self.branches.iter().map(branch).collect(), 1)
     }
 }
 
@@ -121,8 +98,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn conv(&mut self, name: &str, sizes: ConvSizes) -> Result<Layer, MetricError> {
-        let conv = sizes.load_normalised(self.weights, name, EPSILON, self.device)?;
-        Ok(Layer::Conv(Box::new(conv)))
+        sizes.load_normalised(self.weights, name, EPSILON, self.device)
     }
 
     /// Convolutions of stride 1 that keep the size: `(name, outputs, kernel)`.
@@ -168,32 +144,30 @@ impl Loader<'_> {
     }
 
     /// 35 x 35 pixels.
-    fn block_a(&mut self, name: &str, inputs: usize, pooled: usize) -> Result<Block, MetricError> {
+    fn block_a(&mut self, name: &str, inputs: usize, pooled: usize) -> Result<Layer, MetricError> {
         let (one, three, five) = ([1, 1], [3, 3], [5, 5]);
-        Ok(Block {
-            branches: vec![
-                self.convs(name, inputs, [("branch1x1", 64, one)])?,
-                self.convs(
-                    name,
-                    inputs,
-                    [("branch5x5_1", 48, one), ("branch5x5_2", 64, five)],
-                )?,
-                self.convs(
-                    name,
-                    inputs,
-                    [
-                        ("branch3x3dbl_1", 64, one),
-                        ("branch3x3dbl_2", 96, three),
-                        ("branch3x3dbl_3", 96, three),
-                    ],
-                )?,
-                self.pool_branch(name, Layer::AvgPool, inputs, pooled)?,
-            ],
-        })
+        Ok(Layer::Branches(vec![
+            self.convs(name, inputs, [("branch1x1", 64, one)])?,
+            self.convs(
+                name,
+                inputs,
+                [("branch5x5_1", 48, one), ("branch5x5_2", 64, five)],
+            )?,
+            self.convs(
+                name,
+                inputs,
+                [
+                    ("branch3x3dbl_1", 64, one),
+                    ("branch3x3dbl_2", 96, three),
+                    ("branch3x3dbl_3", 96, three),
+                ],
+            )?,
+            self.pool_branch(name, Layer::AvgPool, inputs, pooled)?,
+        ]))
     }
 
     /// From 35 x 35 to 17 x 17 pixels.
-    fn block_b(&mut self, name: &str, inputs: usize) -> Result<Block, MetricError> {
+    fn block_b(&mut self, name: &str, inputs: usize) -> Result<Layer, MetricError> {
         let halve = |inputs, outputs| ConvSizes::new(inputs, outputs, [3, 3]).stride(2);
         let first = self.conv(&format!("{name}.branch3x3"), halve(inputs, 384))?;
         let mut double = self.convs(
@@ -205,44 +179,44 @@ impl Loader<'_> {
             ],
         )?;
         double.push(self.conv(&format!("{name}.branch3x3dbl_3"), halve(96, 96))?);
-        Ok(Block {
-            branches: vec![vec![first], double, vec![max_pool(2, 0)]],
-        })
+        Ok(Layer::Branches(vec![
+            vec![first],
+            double,
+            vec![max_pool(2, 0)],
+        ]))
     }
 
     /// 17 x 17 pixels.
-    fn block_c(&mut self, name: &str, inputs: usize, inner: usize) -> Result<Block, MetricError> {
+    fn block_c(&mut self, name: &str, inputs: usize, inner: usize) -> Result<Layer, MetricError> {
         let (one, row, column) = ([1, 1], [1, 7], [7, 1]);
-        Ok(Block {
-            branches: vec![
-                self.convs(name, inputs, [("branch1x1", 192, one)])?,
-                self.convs(
-                    name,
-                    inputs,
-                    [
-                        ("branch7x7_1", inner, one),
-                        ("branch7x7_2", inner, row),
-                        ("branch7x7_3", 192, column),
-                    ],
-                )?,
-                self.convs(
-                    name,
-                    inputs,
-                    [
-                        ("branch7x7dbl_1", inner, one),
-                        ("branch7x7dbl_2", inner, column),
-                        ("branch7x7dbl_3", inner, row),
-                        ("branch7x7dbl_4", inner, column),
-                        ("branch7x7dbl_5", 192, row),
-                    ],
-                )?,
-                self.pool_branch(name, Layer::AvgPool, inputs, 192)?,
-            ],
-        })
+        Ok(Layer::Branches(vec![
+            self.convs(name, inputs, [("branch1x1", 192, one)])?,
+            self.convs(
+                name,
+                inputs,
+                [
+                    ("branch7x7_1", inner, one),
+                    ("branch7x7_2", inner, row),
+                    ("branch7x7_3", 192, column),
+                ],
+            )?,
+            self.convs(
+                name,
+                inputs,
+                [
+                    ("branch7x7dbl_1", inner, one),
+                    ("branch7x7dbl_2", inner, column),
+                    ("branch7x7dbl_3", inner, row),
+                    ("branch7x7dbl_4", inner, column),
+                    ("branch7x7dbl_5", 192, row),
+                ],
+            )?,
+            self.pool_branch(name, Layer::AvgPool, inputs, 192)?,
+        ]))
     }
 
     /// From 17 x 17 to 8 x 8 pixels.
-    fn block_d(&mut self, name: &str, inputs: usize) -> Result<Block, MetricError> {
+    fn block_d(&mut self, name: &str, inputs: usize) -> Result<Layer, MetricError> {
         let halve = |outputs| ConvSizes::new(192, outputs, [3, 3]).stride(2);
         let mut single = self.convs(name, inputs, [("branch3x3_1", 192, [1, 1])])?;
         single.push(self.conv(&format!("{name}.branch3x3_2"), halve(320))?);
@@ -256,13 +230,11 @@ impl Loader<'_> {
             ],
         )?;
         long.push(self.conv(&format!("{name}.branch7x7x3_4"), halve(192))?);
-        Ok(Block {
-            branches: vec![single, long, vec![max_pool(2, 0)]],
-        })
+        Ok(Layer::Branches(vec![single, long, vec![max_pool(2, 0)]]))
     }
 
     /// 8 x 8 pixels.
-    fn block_e(&mut self, name: &str, inputs: usize, pool: Layer) -> Result<Block, MetricError> {
+    fn block_e(&mut self, name: &str, inputs: usize, pool: Layer) -> Result<Layer, MetricError> {
         let mut single = self.convs(name, inputs, [("branch3x3_1", 384, [1, 1])])?;
         single.push(self.fork(&format!("{name}.branch3x3_2"))?);
         let mut double = self.convs(
@@ -274,23 +246,24 @@ impl Loader<'_> {
             ],
         )?;
         double.push(self.fork(&format!("{name}.branch3x3dbl_3"))?);
-        Ok(Block {
-            branches: vec![
-                self.convs(name, inputs, [("branch1x1", 320, [1, 1])])?,
-                single,
-                double,
-                self.pool_branch(name, pool, inputs, 192)?,
-            ],
-        })
+        Ok(Layer::Branches(vec![
+            self.convs(name, inputs, [("branch1x1", 320, [1, 1])])?,
+            single,
+            double,
+            self.pool_branch(name, pool, inputs, 192)?,
+        ]))
     }
 
     /// A row and a column of three over the same 384 channels.
     fn fork(&mut self, name: &str) -> Result<Layer, MetricError> {
         let mut load = |end: &str, kernel| {
             let sizes = ConvSizes::new(384, 384, kernel).same();
-            sizes.load_normalised(self.weights, &format!("{name}{end}"), EPSILON, self.device)
+            Ok::<_, MetricError>(vec![self.conv(&format!("{name}{end}"), sizes)?])
         };
-        Ok(Layer::Fork(vec![load("a", [1, 3])?, load("b", [3, 1])?]))
+        Ok(Layer::Branches(vec![
+            load("a", [1, 3])?,
+            load("b", [3, 1])?,
+        ]))
     }
 }
 
@@ -357,20 +330,13 @@ impl Features for InceptionFeatures {
 
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError> {
         check_colours("Inception features", pictures, shape)?;
-        let (mode, side) = (self.resize, InceptionV3::SIDE);
-        let mut values = Vec::with_capacity(shape.count * InceptionV3::SIZE);
-        let mut probabilities = Vec::with_capacity(shape.count * InceptionV3::CLASSES);
-        for pictures in pictures.chunks(chunk() * shape.picture_size()) {
-            let normalise = |_, value| mode.normalise(value);
-            let x = prepare(pictures, shape, Some((mode, side)), normalise, &self.device);
+        let resize = Some((self.resize, InceptionV3::SIDE));
+        let normalise = |_, value| self.resize.normalise(value);
+        let sizes = [InceptionV3::SIZE, InceptionV3::CLASSES];
+        Ok(in_chunks(pictures, shape, chunk(), sizes, |bytes| {
+            let x = prepare(bytes, shape, resize, normalise, &self.device);
             let (features, logits) = self.network.forward(x);
-            values.extend(host_values(features));
-            probabilities.extend(host_values(softmax(logits, 1)));
-        }
-        Ok(FeatureBatch {
-            values,
-            probabilities: Some(probabilities),
-            classes: InceptionV3::CLASSES,
-        })
+            (features, Some(logits))
+        }))
     }
 }

@@ -11,8 +11,8 @@ use crate::error::MetricError;
 #[derive(Debug)]
 pub(super) enum Layer {
     Conv(Box<FrozenConv2d>),
-    /// Several convolutions of the same input, their outputs one after the other.
-    Fork(Vec<FrozenConv2d>),
+    /// Several chains of layers over the same input, the maps of their outputs one after the other.
+    Branches(Vec<Vec<Self>>),
     /// The largest of every `size` x `size` pixels.
     MaxPool {
         size: usize,
@@ -27,10 +27,10 @@ impl Layer {
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Conv(conv) => conv.forward(x),
-            Self::Fork(convs) => Tensor::cat(
-                convs.iter().map(|conv| conv.forward(x.clone())).collect(),
-                1,
-            ),
+            Self::Branches(branches) => {
+                let branch = |layers: &Vec<Self>| chain(layers, x.clone());
+                Tensor::cat(branches.iter().map(branch).collect(), 1)
+            }
             Self::MaxPool {
                 size,
                 stride,
@@ -85,10 +85,11 @@ impl ConvSizes {
     }
 
     /// A convolution with ReLU.
-    fn freeze(&self, weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> FrozenConv2d {
+    fn freeze(&self, weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Layer {
         let weight = Tensor::from_data(TensorData::new(weight, self.weight_shape()), device);
         let bias = Tensor::from_data(TensorData::new(bias, [self.outputs]), device);
-        FrozenConv2d::new(weight, bias, self.stride, self.padding, true)
+        let conv = FrozenConv2d::new(weight, bias, self.stride, self.padding, true);
+        Layer::Conv(Box::new(conv))
     }
 
     /// Convolution with bias and ReLU, from `name.weight` and `name.bias`.
@@ -97,7 +98,7 @@ impl ConvSizes {
         weights: &mut Weights,
         name: &str,
         device: &Device,
-    ) -> Result<FrozenConv2d, MetricError> {
+    ) -> Result<Layer, MetricError> {
         let weight = weights.take(&format!("{name}.weight"), self.weight_shape())?;
         let bias = weights.take(&format!("{name}.bias"), [self.outputs])?;
         Ok(self.freeze(weight, bias, device))
@@ -111,7 +112,7 @@ impl ConvSizes {
         name: &str,
         epsilon: f64,
         device: &Device,
-    ) -> Result<FrozenConv2d, MetricError> {
+    ) -> Result<Layer, MetricError> {
         let mut weight = weights.take(&format!("{name}.conv.weight"), self.weight_shape())?;
         let mut norm = |part| weights.take(&format!("{name}.bn.{part}"), [self.outputs]);
         let (scale, shift) = (norm("weight")?, norm("bias")?);

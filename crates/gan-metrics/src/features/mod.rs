@@ -10,6 +10,7 @@ mod weights;
 use std::fmt;
 
 use burn::prelude::*;
+use burn::tensor::activation::softmax;
 
 pub use digits::{DigitClassifier, DigitFeatures};
 pub use inception::{InceptionFeatures, InceptionV3};
@@ -17,7 +18,7 @@ pub use resize::ResizeMode;
 pub use vgg::{Lpips, Vgg16, VggFeatures};
 pub use weights::{Checksum, Weights, save_half};
 
-use crate::error::MetricError;
+use crate::error::{MetricError, check_size};
 
 /// Size of a batch of pictures of 8 bits per channel, stored `[count][height][width][channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +50,12 @@ impl PictureShape {
     ///
     /// [`MetricError::Size`] if not.
     pub fn check_bytes(&self, pictures: &[u8]) -> Result<(), MetricError> {
-        if pictures.len() == self.num_bytes() {
-            return Ok(());
-        }
-        Err(MetricError::Size {
-            what: format!("bytes of {} pictures of {self}", self.count),
-            found: pictures.len(),
-            expected: self.num_bytes(),
-            advice: "give pictures and shape of one batch".into(),
-        })
+        check_size(
+            format_args!("bytes of {} pictures of {self}", self.count),
+            pictures.len(),
+            self.num_bytes(),
+            "give pictures and shape of one batch",
+        )
     }
 }
 
@@ -101,10 +99,39 @@ pub trait Features {
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError>;
 }
 
+/// Passes pictures through a network, `at_once` at a time. Of `bytes`, the network makes features
+/// `[batch, size]`, and logits `[batch, classes]` if it has classes.
+fn in_chunks(
+    pictures: &[u8],
+    shape: PictureShape,
+    at_once: usize,
+    [size, classes]: [usize; 2],
+    network: impl Fn(&[u8]) -> (Tensor<2>, Option<Tensor<2>>),
+) -> FeatureBatch {
+    let mut values = Vec::with_capacity(shape.count * size);
+    let mut probabilities = Vec::with_capacity(shape.count * classes);
+    for bytes in pictures.chunks(at_once * shape.picture_size()) {
+        let (features, logits) = network(bytes);
+        values.extend(host_values(features));
+        if let Some(logits) = logits {
+            probabilities.extend(host_values(softmax(logits, 1)));
+        }
+    }
+    FeatureBatch {
+        values,
+        probabilities: (classes > 0).then_some(probabilities),
+        classes,
+    }
+}
+
 /// The values of a tensor, row by row.
 fn host_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    x.into_data()
-        .convert::<f32>()
+    floats(x.into_data())
+}
+
+/// Values of any floating type.
+fn floats(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>()
         .try_to_vec()
         .expect("it has just been converted to f32")
 }

@@ -42,8 +42,8 @@ impl ResizeMode {
     ///
     /// # Panics
     ///
-    /// Panics if the picture has not 1 or 3 channels, or not the bytes of its shape; the count in
-    /// `shape` does not matter.
+    /// Panics if the picture has not 1 or 3 channels, no pixels, or not the bytes of its shape; the count
+    /// in `shape` does not matter.
     pub fn resize(self, picture: &[u8], shape: PictureShape, side: usize) -> Vec<f32> {
         let PictureShape {
             height,
@@ -55,6 +55,7 @@ impl ResizeMode {
             channels == 1 || channels == 3,
             "resize: {channels} channels are neither grey nor RGB"
         );
+        assert!(height * width * side > 0, "resize: there are no pixels");
         assert_eq!(picture.len(), shape.picture_size(), "resize: bytes");
         let (rows, columns) = (self.taps(height, side), self.taps(width, side));
         let mut planes = Vec::with_capacity(3 * side * side);

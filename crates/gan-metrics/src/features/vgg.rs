@@ -5,7 +5,9 @@ use std::path::Path;
 use burn::prelude::*;
 
 use super::layers::{ConvSizes, Layer, chain, check_colours, chunk, prepare};
-use super::{Checksum, FeatureBatch, Features, PictureShape, ResizeMode, Weights, host_values};
+use super::{
+    Checksum, FeatureBatch, Features, PictureShape, ResizeMode, Weights, host_values, in_chunks,
+};
 use crate::error::MetricError;
 
 /// Outputs of the convolutions of each slice; a slice begins with a pool, except the first.
@@ -52,8 +54,7 @@ impl Vgg16 {
             }
             for outputs in outputs.iter().copied() {
                 let sizes = ConvSizes::new(inputs, outputs, [3, 3]).same();
-                let conv = sizes.load(weights, &format!("features.{index}"), &device)?;
-                slice.push(Layer::Conv(Box::new(conv)));
+                slice.push(sizes.load(weights, &format!("features.{index}"), &device)?);
                 inputs = outputs;
                 index += 2; // the ReLU has a number, too
             }
@@ -67,7 +68,8 @@ impl Vgg16 {
     /// # Shapes
     ///
     /// - pictures: `[batch, 3, height, width]`, normalised
-    /// - output `i`: `[batch, channels, height / 2^i, width / 2^i]`, with 64, 128, 256, 512, 512 channels
+    /// - output `i`: `[batch, channels, height / 2^i, width / 2^i]`, with 64, 128, 256, 512, 512
+    ///   channels
     pub fn forward(&self, pictures: Tensor<4>) -> Vec<Tensor<4>> {
         let mut maps: Vec<Tensor<4>> = Vec::with_capacity(self.slices.len());
         for slice in &self.slices {
@@ -137,12 +139,13 @@ impl VggFeatures {
         let name = format!("vgg16-{}-{resize}", &weights.sha256()[..8]);
         let network = Vgg16::load(&mut weights, &device)?;
         let mut dense = |layer, inputs| -> Result<(Tensor<2>, Tensor<1>), MetricError> {
-            let shape = [Self::SIZE, inputs];
-            let weight = weights.take(&format!("classifier.{layer}.weight"), shape)?;
-            let bias = weights.take(&format!("classifier.{layer}.bias"), [Self::SIZE])?;
+            let (weight, bias) = (
+                format!("classifier.{layer}.weight"),
+                format!("classifier.{layer}.bias"),
+            );
             Ok((
-                Tensor::from_data(TensorData::new(weight, shape), &device),
-                Tensor::from_data(TensorData::new(bias, [Self::SIZE]), &device),
+                weights.tensor(&weight, [Self::SIZE, inputs], &device)?,
+                weights.tensor(&bias, [Self::SIZE], &device)?,
             ))
         };
         let dense = [dense(0, 512 * 7 * 7)?, dense(3, Self::SIZE)?];
@@ -169,25 +172,25 @@ impl Features for VggFeatures {
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError> {
         check_colours("VGG features", pictures, shape)?;
         let resize = Some((self.resize, Self::SIDE));
-        let mut values = Vec::with_capacity(shape.count * Self::SIZE);
-        for pictures in pictures.chunks(chunk() * shape.picture_size()) {
-            let normalise = |c: usize, value: f32| (value / 255.0 - MEAN[c]) / DEVIATION[c];
-            let x = prepare(pictures, shape, resize, normalise, &self.device);
-            let last = self.network.forward(x).pop();
-            let x = POOL
-                .forward(last.expect("there are five maps"))
-                .flatten(1, 3);
-            let x = self.dense.iter().fold(x, |x, (weight, bias)| {
-                let bias = Some(bias.clone());
-                gan_core::kernel::linear(x, weight.clone(), bias).clamp_min(0.0)
-            });
-            values.extend(host_values(x));
-        }
-        Ok(FeatureBatch {
-            values,
-            probabilities: None,
-            classes: 0,
-        })
+        let normalise = |c: usize, value: f32| (value / 255.0 - MEAN[c]) / DEVIATION[c];
+        Ok(in_chunks(
+            pictures,
+            shape,
+            chunk(),
+            [Self::SIZE, 0],
+            |bytes| {
+                let x = prepare(bytes, shape, resize, normalise, &self.device);
+                let last = self.network.forward(x).pop();
+                let x = POOL
+                    .forward(last.expect("there are five maps"))
+                    .flatten(1, 3);
+                let features = self.dense.iter().fold(x, |x, (weight, bias)| {
+                    let bias = Some(bias.clone());
+                    gan_core::kernel::linear(x, weight.clone(), bias).clamp_min(0.0)
+                });
+                (features, None)
+            },
+        ))
     }
 }
 
@@ -242,10 +245,8 @@ impl Lpips {
         vgg.finish(&["classifier."])?;
         let mut maps = Vec::with_capacity(SLICES.len());
         for (index, slice) in SLICES.into_iter().enumerate() {
-            let channels = slice[slice.len() - 1];
-            let shape = [1, channels, 1, 1];
-            let values = linear.take(&format!("lin{index}.model.1.weight"), shape)?;
-            maps.push(Tensor::from_data(TensorData::new(values, shape), &device));
+            let shape = [1, slice[slice.len() - 1], 1, 1];
+            maps.push(linear.tensor(&format!("lin{index}.model.1.weight"), shape, &device)?);
         }
         linear.finish(&[])?;
         Ok(Self {
@@ -260,7 +261,8 @@ impl Lpips {
     ///
     /// # Errors
     ///
-    /// If the pictures are neither grey nor RGB, or smaller than 16 pixels.
+    /// If a buffer has not the size of `shape`, or the pictures are neither grey nor RGB, or smaller than
+    /// 16 pixels.
     pub fn distances(
         &self,
         a: &[u8],

@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, TensorData};
+use burn::prelude::*;
+use burn::tensor::DType;
 use pytorch_reader::PytorchReader;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 
+use super::floats;
 use crate::error::MetricError;
 
 /// Which file of weights is the right one.
@@ -84,20 +86,8 @@ impl Weights {
         })
     }
 
-    /// The tensors in the bytes of a safetensors file; `path` is named in errors.
-    ///
-    /// # Errors
-    ///
-    /// If they are no safetensors file, or not a whole one.
-    pub fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<Self, MetricError> {
-        Ok(Self {
-            path: path.to_path_buf(),
-            sha256: sha256(bytes),
-            tensors: Tensors::Read(read_safetensors(path, bytes)?),
-        })
-    }
-
-    /// Tensors from elsewhere; `name` stands for the file in errors.
+    /// Tensors from elsewhere; `name` stands for the file in errors, and the checksum is that of the
+    /// name.
     pub fn from_tensors(name: &str, tensors: BTreeMap<String, TensorData>) -> Self {
         Self {
             path: name.into(),
@@ -106,7 +96,7 @@ impl Weights {
         }
     }
 
-    /// SHA-256 of the file in lower case hexadecimal.
+    /// SHA-256 of the file, in lower case hexadecimal.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
@@ -142,10 +132,18 @@ impl Weights {
             );
             return Err(MetricError::weights(&self.path, reason));
         }
-        Ok(data
-            .convert::<f32>()
-            .try_to_vec()
-            .expect("it has just been converted to f32"))
+        Ok(floats(data))
+    }
+
+    /// [`take`](Self::take), as a tensor on a device.
+    pub(super) fn tensor<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Result<Tensor<D>, MetricError> {
+        let data = TensorData::new(self.take(name, shape)?, shape);
+        Ok(Tensor::from_data(data, device))
     }
 
     /// Checks that nothing is left but tensors whose names begin with one of `ignored`.
@@ -173,17 +171,6 @@ impl Weights {
             }
         }
     }
-
-    /// All tensors in `f32`, if they come from a safetensors file.
-    pub(crate) fn into_map(self) -> BTreeMap<String, TensorData> {
-        match self.tensors {
-            Tensors::Read(tensors) => tensors
-                .into_iter()
-                .map(|(name, data)| (name, data.convert::<f32>()))
-                .collect(),
-            Tensors::InFile(_) => BTreeMap::new(),
-        }
-    }
 }
 
 /// The bytes of a safetensors file in half precision, half as large; the order is that of the names.
@@ -202,8 +189,9 @@ pub fn save_half(tensors: &BTreeMap<String, TensorData>) -> Vec<u8> {
     safetensors::serialize(views, None).expect("the names are different, and the sizes are right")
 }
 
-/// Tensors that are no floats (PyTorch's `num_batches_tracked`) are left out.
-fn read_safetensors(
+/// The tensors in the bytes of a safetensors file; `path` is named in errors. Those that are no floats
+/// (PyTorch's `num_batches_tracked`) are left out.
+pub(super) fn read_safetensors(
     path: &Path,
     bytes: &[u8],
 ) -> Result<BTreeMap<String, TensorData>, MetricError> {
@@ -279,7 +267,7 @@ fn sha256_of_file(path: &Path) -> Result<String, MetricError> {
 }
 
 /// In lower case hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 

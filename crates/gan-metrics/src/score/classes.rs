@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moments::{Gaussian, Moments};
 use super::rows::Rows;
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count, check_size};
 
 /// Counts how often each class is the most probable one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +23,11 @@ pub struct ClassScores {
     pub counts: Vec<u64>,
     /// Entropy of the shares of the classes, in nats; `ln(classes)` is the most.
     pub entropy: f64,
-    /// Kullback-Leibler divergence of the shares from the reference, in nats; 0 is best, infinite if there are
-    /// pictures of a class that the reference has not.
+    /// Kullback-Leibler divergence of the shares from the reference, in nats; 0 is best, infinite if
+    /// there are pictures of a class that the reference has not.
     pub divergence: f64,
-    /// Share of pictures whose most probable class is the one they were asked to show; `None` without labels.
+    /// Share of pictures whose most probable class is the one they were asked to show; `None` without
+    /// labels.
     pub accuracy: Option<f64>,
 }
 
@@ -45,7 +46,8 @@ impl Classes {
         }
     }
 
-    /// Adds pictures by their class probabilities `[count, classes]`, and the classes they were asked to show.
+    /// Adds pictures by their class probabilities `[count, classes]`, and the classes they were asked to
+    /// show.
     ///
     /// # Errors
     ///
@@ -56,14 +58,7 @@ impl Classes {
         labels: Option<&[usize]>,
     ) -> Result<(), MetricError> {
         let classes = self.counts.len();
-        if probabilities.size() != classes {
-            return Err(MetricError::Size {
-                what: format!("{}: class probabilities of a picture", probabilities.set()),
-                found: probabilities.size(),
-                expected: classes,
-                advice: "use the same features for all pictures".into(),
-            });
-        }
+        probabilities.have_size("class probabilities", classes)?;
         if let Some(labels) = labels {
             check_labels(probabilities, labels, classes)?;
         }
@@ -79,8 +74,8 @@ impl Classes {
     }
 
     /// What the counts say. A class is covered by `minimum` pictures; section 4.1 of
-    /// [VEEGAN](https://arxiv.org/abs/1705.07761) takes 1. `reference` has the shares the classes should have;
-    /// without, they should be equal.
+    /// [VEEGAN](https://arxiv.org/abs/1705.07761) takes 1. `reference` has the shares the classes should
+    /// have; without, they should be equal.
     ///
     /// # Errors
     ///
@@ -91,19 +86,13 @@ impl Classes {
         reference: Option<&Self>,
     ) -> Result<ClassScores, MetricError> {
         let classes = self.counts.len();
-        let shares = shares(&self.counts, "the generated pictures")?;
+        let shares = self.shares("the generated pictures")?;
         let wanted = match reference {
             None => vec![1.0 / classes as f64; classes],
-            Some(reference) if reference.counts.len() == classes => {
-                self::shares(&reference.counts, "the real pictures")?
-            }
             Some(reference) => {
-                return Err(MetricError::Size {
-                    what: "classes of the reference".into(),
-                    found: reference.counts.len(),
-                    expected: classes,
-                    advice: "use the same features for both sets".into(),
-                });
+                let (what, found) = ("classes of the reference", reference.counts.len());
+                check_size(what, found, classes, "use the same features for both sets")?;
+                reference.shares("the real pictures")?
             }
         };
         let present = || {
@@ -126,23 +115,14 @@ impl Classes {
             accuracy: (self.labelled > 0).then(|| self.correct as f64 / self.labelled as f64),
         })
     }
-}
 
-fn shares(counts: &[u64], set: &str) -> Result<Vec<f64>, MetricError> {
-    let all: u64 = counts.iter().sum();
-    if all == 0 {
-        return Err(MetricError::TooFew {
-            set: set.to_owned(),
-            score: "class coverage",
-            found: 0,
-            needed: 1,
-            advice: "add pictures".into(),
-        });
+    /// The part of all pictures that each class has.
+    fn shares(&self, set: &str) -> Result<Vec<f64>, MetricError> {
+        let all: u64 = self.counts.iter().sum();
+        check_count(set, "class coverage", all, 1, "add pictures")?;
+        let share = |count: &u64| *count as f64 / all as f64;
+        Ok(self.counts.iter().map(share).collect())
     }
-    Ok(counts
-        .iter()
-        .map(|count| *count as f64 / all as f64)
-        .collect())
 }
 
 /// The first of the largest values.
@@ -157,14 +137,9 @@ fn most_probable(probabilities: &[f32]) -> usize {
 }
 
 fn check_labels(rows: &Rows<'_>, labels: &[usize], classes: usize) -> Result<(), MetricError> {
-    if labels.len() != rows.count() {
-        return Err(MetricError::Size {
-            what: format!("{}: labels", rows.set()),
-            found: labels.len(),
-            expected: rows.count(),
-            advice: "give one label per picture".into(),
-        });
-    }
+    let what = format_args!("{}: labels", rows.set());
+    let advice = "give one label per picture";
+    check_size(what, labels.len(), rows.count(), advice)?;
     match labels.iter().find(|label| **label >= classes) {
         None => Ok(()),
         Some(label) => Err(MetricError::setting(
@@ -175,15 +150,20 @@ fn check_labels(rows: &Rows<'_>, labels: &[usize], classes: usize) -> Result<(),
     }
 }
 
-/// [`Moments`] of each class.
+/// [`Moments`] of each class. Memory: that of [`Moments`], times the classes.
 #[derive(Clone, Debug)]
 pub struct ClassMoments {
     classes: Vec<Moments>,
 }
 
 impl ClassMoments {
-    /// Of no pictures yet.
+    /// Of no pictures yet, with `size` features each.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are no classes, or `size` is 0.
     pub fn new(classes: usize, size: usize) -> Self {
+        assert!(classes > 0, "ClassMoments: there must be 1 class or more");
         Self {
             classes: (0..classes).map(|_| Moments::new(size)).collect(),
         }
@@ -202,8 +182,7 @@ impl ClassMoments {
     pub fn add(&mut self, rows: &Rows<'_>, labels: &[usize]) -> Result<(), MetricError> {
         check_labels(rows, labels, self.classes())?;
         for (index, label) in labels.iter().enumerate() {
-            let row = Rows::new(rows.set(), rows.row(index), rows.size())?;
-            self.classes[*label].add(&row)?;
+            self.classes[*label].add(&rows.item(index))?;
         }
         Ok(())
     }
@@ -218,8 +197,13 @@ impl ClassMoments {
     ///
     /// Panics if there is no such class.
     pub fn gaussian(&self, set: &str, class: usize) -> Result<Gaussian, MetricError> {
-        self.classes[class].gaussian(&format!("class {class} of {set}"))
+        self.classes[class].gaussian(&class_of(class, set))
     }
+}
+
+/// How errors call a class of a set.
+pub(super) fn class_of(class: usize, set: &str) -> String {
+    format!("class {class} of {set}")
 }
 
 #[cfg(test)]
@@ -288,5 +272,11 @@ mod tests {
                 .is_err()
         );
         assert!(Classes::new(2).scores(1, Some(&empty)).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "1 class or more")]
+    fn a_mean_over_no_classes_would_be_no_number() {
+        ClassMoments::new(0, 3);
     }
 }

@@ -2,14 +2,14 @@
 
 use super::estimate::Estimate;
 use super::rows::Rows;
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count};
 
 /// Sums for an Inception Score of a set whose size is known before; bounded memory.
 ///
 /// `exp( E_x KL( p(y|x) ‖ p(y) ) )`, section 4 of
-/// [Improved Techniques for Training GANs](https://arxiv.org/abs/1606.03498); higher is better, `1` is the
-/// least and the number of classes the most. It is computed on consecutive splits of the set, as in the authors'
-/// code, and says nothing of the real pictures.
+/// [Improved Techniques for Training GANs](https://arxiv.org/abs/1606.03498); higher is better, `1` is
+/// the least and the number of classes the most. It is computed on consecutive splits of the set, as in
+/// the authors' code, and says nothing of the real pictures.
 #[derive(Clone, Debug)]
 pub struct InceptionScore {
     splits: Vec<Split>,
@@ -38,15 +38,13 @@ impl InceptionScore {
         if splits == 0 {
             return Err(MetricError::setting("splits", splits, "1 or more"));
         }
-        if total < splits as u64 {
-            return Err(MetricError::TooFew {
-                set: "the generated pictures".into(),
-                score: "an Inception Score",
-                found: total,
-                needed: splits as u64,
-                advice: "give one picture per split or more".into(),
-            });
-        }
+        check_count(
+            "the generated pictures",
+            "an Inception Score",
+            total,
+            splits as u64,
+            "give one picture per split or more",
+        )?;
         let split = |index: u64| Split {
             end: (index + 1) * total / splits as u64,
             count: 0,
@@ -65,33 +63,18 @@ impl InceptionScore {
     ///
     /// # Errors
     ///
-    /// If there is another number of classes, a probability below 0, or more pictures than were announced.
+    /// If there is another number of classes, a probability below 0, a sum of 0, or more pictures than
+    /// were announced.
     pub fn add(&mut self, probabilities: &Rows<'_>) -> Result<(), MetricError> {
-        let size = |what: String, found: u64, expected: u64, advice: &str| MetricError::Size {
-            what,
-            found: found as usize,
-            expected: expected as usize,
-            advice: advice.into(),
-        };
-        if probabilities.size() != self.classes {
-            let what = format!("{}: class probabilities of a picture", probabilities.set());
-            let (found, expected) = (probabilities.size() as u64, self.classes as u64);
-            return Err(size(
-                what,
-                found,
-                expected,
-                "use the same features for all pictures",
-            ));
-        }
+        probabilities.have_size("class probabilities", self.classes)?;
         let seen = self.seen + probabilities.count() as u64;
         if seen > self.total {
-            let what = format!("{}: number of pictures", probabilities.set());
-            return Err(size(
-                what,
-                seen,
-                self.total,
-                "announce as many as there will be",
-            ));
+            return Err(MetricError::Size {
+                what: format!("{}: number of pictures", probabilities.set()),
+                found: seen as usize,
+                expected: self.total as usize,
+                advice: "announce as many as there will be".into(),
+            });
         }
         for index in 0..probabilities.count() {
             let row = probabilities.row(index);
@@ -121,15 +104,13 @@ impl InceptionScore {
     ///
     /// If fewer pictures were added than announced.
     pub fn score(&self) -> Result<Estimate, MetricError> {
-        if self.seen < self.total {
-            return Err(MetricError::TooFew {
-                set: "the generated pictures".into(),
-                score: "the Inception Score of the announced number",
-                found: self.seen,
-                needed: self.total,
-                advice: "add all of them".into(),
-            });
-        }
+        check_count(
+            "the generated pictures",
+            "the Inception Score of the announced number",
+            self.seen,
+            self.total,
+            "add all of them",
+        )?;
         let scores: Vec<f64> = self.splits.iter().map(Split::score).collect();
         Ok(Estimate::of(&scores))
     }

@@ -11,7 +11,8 @@ use crate::error::MetricError;
 /// Rows of a kernel matrix that are computed together.
 const STRIPE: usize = 128;
 
-/// How a [`kernel_distance`] is computed. The defaults are those of the authors of KID.
+/// How a [`kernel_distance`] is computed. The defaults are those of the authors of KID. For a
+/// [`squared_discrepancy`], degree and offset count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KernelDistanceConfig {
     /// Number of subsets. Default: 100
@@ -38,15 +39,17 @@ impl Default for KernelDistanceConfig {
     }
 }
 
-/// Mean and deviation, over subsets drawn without replacement, of the [squared discrepancy](squared_discrepancy).
-/// [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401), section 4. Lower is better; the mean may be a little
-/// below 0.
+/// Mean and deviation, over subsets drawn without replacement, of the
+/// [squared discrepancy](squared_discrepancy).
+/// [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401), section 4. Lower is better; the mean may be
+/// a little below 0.
 ///
 /// The subsets do not depend on the order of the rows.
 ///
 /// # Errors
 ///
-/// If the features differ in size, or a set is smaller than a subset.
+/// If the features differ in size, there are no subsets, a subset has fewer than 2 pictures, or a set is
+/// smaller than a subset.
 pub fn kernel_distance(
     real: &Rows<'_>,
     fake: &Rows<'_>,
@@ -84,8 +87,8 @@ pub fn kernel_distance(
 }
 
 /// Unbiased estimate of the squared maximum mean discrepancy of two whole sets, with the kernel
-/// `(x · y / size + offset) ^ degree`: equation 4 of [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401).
-/// Time grows with the square of the count.
+/// `(x · y / size + offset) ^ degree`: equation 4 of
+/// [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401). Time grows with the square of the count.
 ///
 /// # Errors
 ///

@@ -9,8 +9,8 @@ use crate::error::MetricError;
 /// How [`manifold_scores`] are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifoldConfig {
-    /// A picture's ball reaches to its so-manieth nearest neighbour in its own set. Default: 3, as in the paper on precision
-    /// and recall (that on density and coverage recommends 5).
+    /// A picture's ball reaches to its so-manieth nearest neighbour in its own set. Default: 3, as in
+    /// the paper on precision and recall (that on density and coverage recommends 5).
     pub neighbours: usize,
 }
 
@@ -27,25 +27,29 @@ pub struct Manifold {
     pub precision: f64,
     /// Share of real pictures in the ball of a generated one: is all of the data drawn?
     pub recall: f64,
-    /// Mean number of real balls around a generated picture, over the number of neighbours; may exceed 1. Unlike precision, an
-    /// outlier among the real pictures hardly raises it.
+    /// Mean number of real balls around a generated picture, over the number of neighbours; may exceed
+    /// 1. Unlike precision, an outlier among the real pictures hardly raises it.
     pub density: f64,
     /// Share of real pictures with a generated one in their ball.
     pub coverage: f64,
 }
 
-/// Estimates the manifolds of the real and the generated pictures by balls around their features, and compares them.
+/// Estimates the manifolds of the real and the generated pictures by balls around their features, and
+/// compares them.
 ///
 /// Precision and recall: equations 1 and 2 of
-/// [Improved Precision and Recall Metric](https://arxiv.org/abs/1904.06991). Density and coverage: equations 4 and 5 of
-/// [Reliable Fidelity and Diversity Metrics](https://arxiv.org/abs/2002.09797). Balls are closed, as in the former; the code of
-/// the latter takes open ones, which differs only where pictures are equal.
+/// [Improved Precision and Recall Metric](https://arxiv.org/abs/1904.06991). Density and coverage:
+/// equations 4 and 5 of [Reliable Fidelity and Diversity Metrics](https://arxiv.org/abs/2002.09797). Balls
+/// are closed, as in the former; the code of the latter takes open ones, which differs only where a
+/// picture is exactly on the edge of a ball, as copies are.
 ///
-/// Both sets are in memory, and time grows with the product of their sizes. The numbers depend on these sizes, so compare equal ones.
+/// Both sets are in memory, and time grows with the squares and the product of their sizes. The numbers
+/// depend on these sizes, so compare equal ones.
 ///
 /// # Errors
 ///
-/// If the features differ in size, or a set has not more pictures than neighbours are asked for.
+/// If the features differ in size, no neighbours are asked for, or a set has not more pictures than
+/// neighbours are asked for.
 pub fn manifold_scores(
     real: &Rows<'_>,
     fake: &Rows<'_>,

@@ -14,7 +14,7 @@ pub struct ModesConfig {
     /// A sample belongs to a mode up to so many standard deviations away. Default: 3, as in
     /// [VEEGAN](https://arxiv.org/abs/1705.07761), section 4.1
     pub within: f64,
-    /// Samples that a mode must have to be hit. Default: 1, as there
+    /// Samples that a mode must have to be hit, 1 or more. Default: 1, as there
     pub minimum: u64,
 }
 
@@ -48,7 +48,8 @@ pub struct Modes {
 ///
 /// # Errors
 ///
-/// If there are no samples or modes, the dimensions differ, or a number of the configuration is not above 0.
+/// If there are no samples or modes, the dimensions differ, or a number of the configuration is not
+/// above 0.
 pub fn mode_scores(
     samples: &Rows<'_>,
     modes: &Rows<'_>,
@@ -58,6 +59,9 @@ pub fn mode_scores(
         if !(value > 0.0 && value.is_finite()) {
             return Err(MetricError::setting(field, value, "above 0"));
         }
+    }
+    if config.minimum == 0 {
+        return Err(MetricError::setting("minimum", 0, "1 or more"));
     }
     samples.at_least(1, "mode coverage", "give some")?;
     let radius = config.within * config.deviation;
@@ -71,7 +75,7 @@ pub fn mode_scores(
     Ok(Modes {
         hit: counts
             .iter()
-            .filter(|count| **count >= config.minimum.max(1))
+            .filter(|count| **count >= config.minimum)
             .count(),
         total: counts.len(),
         quality: near as f64 / samples.count() as f64,
@@ -119,6 +123,11 @@ mod tests {
             text(scores(&[0.0; 2], ModesConfig::new(0.0))),
             "`deviation` is 0; it must be above 0"
         );
+        let none = ModesConfig {
+            minimum: 0,
+            ..ModesConfig::new(1.0)
+        };
+        assert!(text(scores(&[0.0; 2], none)).contains("`minimum` is 0"));
         assert!(text(scores(&[], ModesConfig::new(1.0))).contains("too few for mode coverage"));
         assert!(
             text(scores(&[f32::NAN; 2], ModesConfig::new(1.0))).contains("the samples: value 0")

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::matrix::{View, multiply};
 use super::rows::Rows;
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count, check_size};
 
 /// Rows that are summed together. A constant, so that a result does not depend on the batches.
 const BLOCK_ROWS: usize = 1024;
@@ -14,8 +14,8 @@ const TILE: usize = 256;
 /// Sums of a set of features while it is read: mean and scatter in float64.
 ///
 /// Rows are gathered into blocks; a block is centred on its own mean, and blocks are joined by the
-/// rule of Chan, Golub and LeVeque (1983), `M = M_a + M_b + n_a n_b / n · δ δᵀ` with the difference `δ`
-/// of the means. So nothing cancels, and the result does not depend on how rows came in batches, not
+/// rule of Chan, Golub and LeVeque (1983), `M = M_a + M_b + n_a n_b / n · δ δᵀ` with the difference
+/// `δ` of the means. So nothing cancels, and the result does not depend on how rows came in batches, not
 /// even in its last bit. Memory: `4 · size²` bytes and one block.
 #[derive(Clone, Debug)]
 pub struct Moments {
@@ -100,7 +100,7 @@ impl Moments {
     ///
     /// If the rows have another size.
     pub fn add(&mut self, rows: &Rows<'_>) -> Result<(), MetricError> {
-        self.check_size(rows.set(), rows.size())?;
+        rows.have_size("features", self.size)?;
         let full = BLOCK_ROWS * self.size;
         let mut values = rows.values();
         while !values.is_empty() {
@@ -121,7 +121,9 @@ impl Moments {
     ///
     /// If they have another size.
     pub fn merge(&mut self, mut other: Self) -> Result<(), MetricError> {
-        self.check_size("the moments to merge", other.size)?;
+        let what = "the moments to merge: features of a picture";
+        let advice = "use the same features for all pictures";
+        check_size(what, other.size, self.size, advice)?;
         self.flush();
         other.flush();
         if other.count == 0 {
@@ -137,18 +139,6 @@ impl Moments {
         Ok(())
     }
 
-    fn check_size(&self, set: &str, found: usize) -> Result<(), MetricError> {
-        if found == self.size {
-            return Ok(());
-        }
-        Err(MetricError::Size {
-            what: format!("{set}: features of a picture"),
-            found,
-            expected: self.size,
-            advice: "use the same features for all pictures".into(),
-        })
-    }
-
     /// Mean and covariance of all items so far.
     ///
     /// # Errors
@@ -157,15 +147,7 @@ impl Moments {
     pub fn gaussian(&self, set: &str) -> Result<Gaussian, MetricError> {
         let mut all = self.clone();
         all.flush();
-        if all.count < 2 {
-            return Err(MetricError::TooFew {
-                set: set.to_owned(),
-                score: "a covariance",
-                found: all.count,
-                needed: 2,
-                advice: "add pictures".into(),
-            });
-        }
+        check_count(set, "a covariance", all.count, 2, "add pictures")?;
         let size = self.size;
         let scale = 1.0 / (all.count - 1) as f64;
         let mut covariance = vec![0.0; size * size];

@@ -15,10 +15,9 @@ const REFERENCES: usize = 512;
 /// has lost their digits.
 const CANCELLED: f64 = 1e-9;
 
-/// Gives `fold` the squared Euclidean distances of each query to all references, block by block: index of the
-/// query, index of the first reference of the block, distances. Equal rows have distance 0 exactly.
-///
-/// `|x − y|² = |x|² + |y|² − 2 x·y` in float64.
+/// Gives `fold` the squared Euclidean distances of each query to all references, block by block: index
+/// of the query, index of the first reference of the block, distances. Equal rows have distance 0
+/// exactly. Returns the state of each query.
 pub(crate) fn fold_distances<S: Send>(
     queries: &Rows<'_>,
     references: &Rows<'_>,
@@ -26,43 +25,22 @@ pub(crate) fn fold_distances<S: Send>(
     fold: impl Fn(&mut S, usize, usize, &[f64]) + Sync,
 ) -> Vec<S> {
     let size = queries.size();
-    let squares = |values: &[f32]| -> Vec<f64> {
-        values
-            .par_chunks(size)
-            .map(|row| row.iter().map(|x| f64::from(*x).powi(2)).sum())
-            .collect()
-    };
-    let reference_squares = squares(references.values());
+    let reference_squares = squares(references.values(), size);
     let block = |(index, rows): (usize, &[f32])| {
         let first_query = index * QUERIES;
-        let own_squares = squares(rows);
+        let own_squares = squares(rows, size);
         let own = widen(rows);
         let mut states: Vec<S> = own_squares.iter().map(|_| begin()).collect();
         let mut distances = vec![0.0; own_squares.len() * REFERENCES.min(references.count())];
-        for (index, others) in references.values().chunks(REFERENCES * size).enumerate() {
-            let first = index * REFERENCES;
-            let others = widen(others);
-            let count = others.len() / size;
-            let distances = &mut distances[..own_squares.len() * count];
-            let left = View::new(&own, own_squares.len(), size, size);
-            multiply(
-                distances,
-                0.0,
-                -2.0,
-                left,
-                View::new(&others, count, size, size).transposed(),
-            );
-            for (query, row) in distances.chunks_mut(count).enumerate() {
-                for (other, distance) in row.iter_mut().enumerate() {
-                    let lengths = own_squares[query] + reference_squares[first + other];
-                    *distance += lengths;
-                    if *distance < CANCELLED * lengths {
-                        let row =
-                            |values: &'_ [f64], at: usize| values[at * size..][..size].to_vec();
-                        *distance = squared_distance(&row(&own, query), &row(&others, other));
-                    }
-                }
-                fold(&mut states[query], first_query + query, first, row);
+        let blocks = references.values().chunks(REFERENCES * size);
+        for (index, (others, squares)) in
+            blocks.zip(reference_squares.chunks(REFERENCES)).enumerate()
+        {
+            let distances = &mut distances[..own_squares.len() * squares.len()];
+            squared_distances(distances, (&own, &own_squares), (&widen(others), squares));
+            for (query, row) in distances.chunks(squares.len()).enumerate() {
+                let state = &mut states[query];
+                fold(state, first_query + query, index * REFERENCES, row);
             }
         }
         states
@@ -75,9 +53,36 @@ pub(crate) fn fold_distances<S: Send>(
         .collect()
 }
 
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    let difference: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-    dot(&difference, &difference)
+/// Squared length of each row.
+fn squares(values: &[f32], size: usize) -> Vec<f64> {
+    values
+        .par_chunks(size)
+        .map(|row| row.iter().map(|x| f64::from(*x).powi(2)).sum())
+        .collect()
+}
+
+/// `|x − y|² = |x|² + |y|² − 2 x·y` of all pairs, row-major; both sets come with their squared lengths.
+fn squared_distances(
+    distances: &mut [f64],
+    (own, own_squares): (&[f64], &[f64]),
+    (others, other_squares): (&[f64], &[f64]),
+) {
+    let size = own.len() / own_squares.len();
+    let left = View::new(own, own_squares.len(), size, size);
+    let right = View::new(others, other_squares.len(), size, size).transposed();
+    multiply(distances, 0.0, -2.0, left, right);
+    let rows = distances.chunks_mut(other_squares.len());
+    for ((row, x), x_square) in rows.zip(own.chunks(size)).zip(own_squares) {
+        let pairs = others.chunks(size).zip(other_squares);
+        for (distance, (y, y_square)) in row.iter_mut().zip(pairs) {
+            let lengths = x_square + y_square;
+            *distance += lengths;
+            if *distance < CANCELLED * lengths {
+                let difference: Vec<f64> = x.iter().zip(y).map(|(x, y)| x - y).collect();
+                *distance = dot(&difference, &difference);
+            }
+        }
+    }
 }
 
 /// The nearest items found so far, nearest first; of equal ones, that with the lower index.
@@ -119,8 +124,8 @@ pub struct Neighbour {
 
 /// The `count` nearest rows of `references` for every row of `queries`, nearest first.
 ///
-/// With features of pictures this shows what a generator has seen: the training pictures nearest to what
-/// it draws.
+/// With features of pictures this shows what a generator has seen: the training pictures nearest to
+/// what it draws.
 ///
 /// # Errors
 ///
@@ -136,16 +141,7 @@ pub fn nearest_neighbours(
         "nearest neighbours",
         "give more, or ask for fewer neighbours",
     )?;
-    let nearest = fold_distances(
-        queries,
-        references,
-        || Nearest::new(count),
-        |nearest, _, first, distances| {
-            for (offset, distance) in distances.iter().enumerate() {
-                nearest.offer(*distance, first + offset);
-            }
-        },
-    );
+    let nearest = nearest(queries, references, count, |_, _| true);
     let neighbour = |(distance, index): (f64, usize)| Neighbour {
         index,
         distance: distance.sqrt(),
@@ -156,11 +152,33 @@ pub fn nearest_neighbours(
         .collect())
 }
 
+/// The `count` nearest references of each query among those that `allow(query, reference)`.
+fn nearest(
+    queries: &Rows<'_>,
+    references: &Rows<'_>,
+    count: usize,
+    allow: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<Nearest> {
+    fold_distances(
+        queries,
+        references,
+        || Nearest::new(count),
+        |nearest, query, first, distances| {
+            for (offset, distance) in distances.iter().enumerate() {
+                if allow(query, first + offset) {
+                    nearest.offer(*distance, first + offset);
+                }
+            }
+        },
+    )
+}
+
 /// Result of [`memorisation`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memorisation {
-    /// Share of generated pictures that are further from their nearest training picture than that picture is from
-    /// its own nearest neighbour. About a half for new pictures of the same distribution; 0 for copies.
+    /// Share of generated pictures that are further from their nearest training picture than that
+    /// picture is from its own nearest neighbour. About a half for new pictures of the same
+    /// distribution; 0 for copies.
     pub authenticity: f64,
     /// Mean distance of the generated pictures to their nearest training picture.
     pub fake_to_real: f64,
@@ -170,7 +188,8 @@ pub struct Memorisation {
     pub nearest: Vec<Neighbour>,
 }
 
-/// Whether a generator copies: distances of generated to training pictures, beside distances among training pictures.
+/// Whether a generator copies: distances of generated to training pictures, beside distances among
+/// training pictures.
 ///
 /// The authenticity of section 4 of
 /// [How Faithful is your Synthetic Data?](https://arxiv.org/abs/2102.08921).
@@ -183,33 +202,22 @@ pub fn memorisation(real: &Rows<'_>, fake: &Rows<'_>) -> Result<Memorisation, Me
     fake.at_least(1, "memorisation", "give some")?;
     let nearest = nearest_neighbours(fake, real, 1)?;
     let nearest: Vec<Neighbour> = nearest.into_iter().map(|all| all[0]).collect();
-    let radii = radii(real, 1);
-    let is_authentic = |neighbour: &&Neighbour| neighbour.distance.powi(2) > radii[neighbour.index];
-    let mean =
-        |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
+    let radii: Vec<f64> = radii(real, 1).iter().map(|square| square.sqrt()).collect();
+    // Roots on both sides: a square of a root would be off by a rounding, and equal distances differ.
+    let is_authentic = |neighbour: &&Neighbour| neighbour.distance > radii[neighbour.index];
+    let count = nearest.len() as f64;
     Ok(Memorisation {
-        authenticity: nearest.iter().filter(is_authentic).count() as f64 / nearest.len() as f64,
-        fake_to_real: mean(&mut nearest.iter().map(|n| n.distance), nearest.len()),
-        real_to_real: mean(&mut radii.iter().map(|radius| radius.sqrt()), radii.len()),
+        authenticity: nearest.iter().filter(is_authentic).count() as f64 / count,
+        fake_to_real: nearest.iter().map(|near| near.distance).sum::<f64>() / count,
+        real_to_real: radii.iter().sum::<f64>() / radii.len() as f64,
         nearest,
     })
 }
 
-/// Squared distance of each row to its `count`-th nearest other row. There must be more than `count` rows.
+/// Squared distance of each row to its `count`-th nearest other row. There must be more than `count`
+/// rows.
 pub(crate) fn radii(rows: &Rows<'_>, count: usize) -> Vec<f64> {
-    let nearest = fold_distances(
-        rows,
-        rows,
-        || Nearest::new(count),
-        |nearest, own, first, distances| {
-            for (offset, distance) in distances.iter().enumerate() {
-                if first + offset != own {
-                    nearest.offer(*distance, first + offset);
-                }
-            }
-        },
-    );
-    nearest
+    nearest(rows, rows, count, |own, other| own != other)
         .iter()
         .map(|nearest| nearest.found[count - 1].0)
         .collect()
@@ -290,6 +298,14 @@ mod tests {
             "{}",
             fresh.authenticity
         );
+    }
+
+    #[test]
+    fn a_picture_as_far_as_the_nearest_real_neighbour_is_not_authentic() {
+        // Both distances are the root of 2, whose square is more than 2 after rounding.
+        let real = Rows::new("the reals", &[0.0, 0.0, 1.0, 1.0], 2).unwrap();
+        let fake = Rows::new("the fakes", &[-1.0, -1.0], 2).unwrap();
+        assert_eq!(memorisation(&real, &fake).unwrap().authenticity, 0.0);
     }
 
     #[test]

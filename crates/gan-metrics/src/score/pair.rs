@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::error::MetricError;
+use super::matrix::add_scaled;
+use crate::error::{MetricError, check_size};
 use crate::features::PictureShape;
 
 /// Constants of [`ssim`] and [`ms_ssim`]. The defaults are those of the papers.
@@ -16,7 +17,8 @@ pub struct PairConfig {
     pub k1: f64,
     /// `K₂`, which steadies the comparison of contrast. Default: 0.03
     pub k2: f64,
-    /// Exponents of the scales of [`ms_ssim`], the finest first. Default: 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
+    /// Exponents of the scales of [`ms_ssim`], the finest first. Default: 0.0448, 0.2856, 0.3001,
+    /// 0.2363, 0.1333
     pub scale_weights: [f64; 5],
 }
 
@@ -35,8 +37,8 @@ impl Default for PairConfig {
 /// Largest value of a pixel.
 const PEAK: f64 = 255.0;
 
-/// Peak signal-to-noise ratio of each pair, in decibels: `10 log₁₀(255² / mean squared error)`. Higher is better;
-/// infinite for equal pictures.
+/// Peak signal-to-noise ratio of each pair, in decibels: `10 log₁₀(255² / mean squared error)`. Higher is
+/// better; infinite for equal pictures.
 ///
 /// Both buffers are `[count][height][width][channels]`.
 ///
@@ -58,15 +60,16 @@ pub fn psnr(outputs: &[u8], targets: &[u8], shape: PictureShape) -> Result<Vec<f
         .collect())
 }
 
-/// Structural similarity of each pair, mean over the channels and over all places where the window fits; 1 for
-/// equal pictures.
+/// Structural similarity of each pair, mean over the channels and over all places where the window fits;
+/// 1 for equal pictures.
 ///
-/// Equation 13 of [Image Quality Assessment](https://doi.org/10.1109/TIP.2003.819861), with its Gaussian window and biased
-/// moments. Both buffers are `[count][height][width][channels]`.
+/// Equation 13 of [Image Quality Assessment](https://doi.org/10.1109/TIP.2003.819861), with its Gaussian
+/// window and biased moments. Both buffers are `[count][height][width][channels]`.
 ///
 /// # Errors
 ///
-/// If a buffer has not the size of `shape`, the pictures are smaller than the window, or a constant makes no sense.
+/// If a buffer has not the size of `shape`, the pictures are smaller than the window, or the window
+/// makes no sense.
 pub fn ssim(
     outputs: &[u8],
     targets: &[u8],
@@ -74,21 +77,22 @@ pub fn ssim(
     config: PairConfig,
 ) -> Result<Vec<f64>, MetricError> {
     check_window(shape, config, 1)?;
+    let similarity = Similarity::new(config);
     per_channel(outputs, targets, shape, |output, target| {
-        similarity(output, target, config).0
+        similarity.of(output, target).0
     })
 }
 
 /// Structural similarity over five scales of each pair, mean over the channels; 1 for equal pictures.
 ///
-/// Equation 7 of [Multiscale Structural Similarity](https://doi.org/10.1109/ACSSC.2003.1292216). A scale is half of the one before, by the
-/// mean of 2 × 2 pixels; an odd row or column is repeated. A negative comparison counts as 0. Both buffers are
-/// `[count][height][width][channels]`.
+/// Equation 7 of [Multiscale Structural Similarity](https://doi.org/10.1109/ACSSC.2003.1292216). A scale
+/// is half of the one before, by the mean of 2 × 2 pixels; an odd row or column is repeated. A negative
+/// comparison counts as 0. Both buffers are `[count][height][width][channels]`.
 ///
 /// # Errors
 ///
-/// If a buffer has not the size of `shape`, the pictures of the last scale are smaller than the window (so with 11 pixels, below 161), or
-/// a constant makes no sense.
+/// If a buffer has not the size of `shape`, the pictures of the last scale are smaller than the window
+/// (so with 11 pixels, below 161), or the window makes no sense.
 pub fn ms_ssim(
     outputs: &[u8],
     targets: &[u8],
@@ -96,12 +100,13 @@ pub fn ms_ssim(
     config: PairConfig,
 ) -> Result<Vec<f64>, MetricError> {
     check_window(shape, config, config.scale_weights.len())?;
+    let similarity = Similarity::new(config);
     per_channel(outputs, targets, shape, |output, target| {
         let (mut output, mut target) = (output.clone(), target.clone());
         let mut product = 1.0;
         let last = config.scale_weights.len() - 1;
         for (scale, weight) in config.scale_weights.iter().enumerate() {
-            let (whole, contrast) = similarity(&output, &target, config);
+            let (whole, contrast) = similarity.of(&output, &target);
             let factor = if scale == last { whole } else { contrast };
             product *= factor.max(0.0).powf(*weight);
             if scale < last {
@@ -120,14 +125,12 @@ fn check(outputs: &[u8], targets: &[u8], shape: PictureShape) -> Result<(), Metr
         });
     }
     for (what, buffer) in [("the outputs", outputs), ("the targets", targets)] {
-        if buffer.len() != shape.num_bytes() {
-            return Err(MetricError::Size {
-                what: format!("{what}: number of bytes"),
-                found: buffer.len(),
-                expected: shape.num_bytes(),
-                advice: format!("give {} pictures of one size", shape.count),
-            });
-        }
+        check_size(
+            format_args!("{what}: number of bytes"),
+            buffer.len(),
+            shape.num_bytes(),
+            format_args!("give {} pictures of one size", shape.count),
+        )?;
     }
     Ok(())
 }
@@ -193,7 +196,7 @@ impl Plane {
         let mut result = vec![0.0; width * (height + 1 - window.len())];
         for (y, row) in result.chunks_mut(width).enumerate() {
             for (dy, weight) in window.iter().enumerate() {
-                super::matrix::add_scaled(row, *weight, &narrow[(y + dy) * width..][..width]);
+                add_scaled(row, *weight, &narrow[(y + dy) * width..][..width]);
             }
         }
         result
@@ -241,30 +244,49 @@ fn per_channel(
         .collect())
 }
 
-/// Means over all places of the similarity, and of its part without brightness.
-fn similarity(output: &Plane, target: &Plane, config: PairConfig) -> (f64, f64) {
-    let centre = (config.window / 2) as f64;
-    let bell = |i: usize| (-0.5 * ((i as f64 - centre) / config.sigma).powi(2)).exp();
-    let sum: f64 = (0..config.window).map(bell).sum();
-    let window: Vec<f64> = (0..config.window).map(|i| bell(i) / sum).collect();
-    let [x, y, xx, yy, xy] = [
-        output.filtered(&window),
-        target.filtered(&window),
-        output.times(output).filtered(&window),
-        target.times(target).filtered(&window),
-        output.times(target).filtered(&window),
-    ];
-    let (c1, c2) = ((config.k1 * PEAK).powi(2), (config.k2 * PEAK).powi(2));
-    let (mut whole, mut contrast) = (0.0, 0.0);
-    for i in 0..x.len() {
-        let brightness = (2.0 * x[i] * y[i] + c1) / (x[i] * x[i] + y[i] * y[i] + c1);
-        let covariance = xy[i] - x[i] * y[i];
-        let variances = xx[i] - x[i] * x[i] + yy[i] - y[i] * y[i];
-        let structure = (2.0 * covariance + c2) / (variances + c2);
-        whole += brightness * structure;
-        contrast += structure;
+/// Compares planes.
+struct Similarity {
+    /// Gaussian weights along one axis, with sum 1.
+    window: Vec<f64>,
+    /// `(K₁ · 255)²`.
+    c1: f64,
+    /// `(K₂ · 255)²`.
+    c2: f64,
+}
+
+impl Similarity {
+    fn new(config: PairConfig) -> Self {
+        let centre = (config.window / 2) as f64;
+        let bell = |i: usize| (-0.5 * ((i as f64 - centre) / config.sigma).powi(2)).exp();
+        let sum: f64 = (0..config.window).map(bell).sum();
+        Self {
+            window: (0..config.window).map(|i| bell(i) / sum).collect(),
+            c1: (config.k1 * PEAK).powi(2),
+            c2: (config.k2 * PEAK).powi(2),
+        }
     }
-    (whole / x.len() as f64, contrast / x.len() as f64)
+
+    /// Means over all places of the similarity, and of its part without brightness.
+    fn of(&self, output: &Plane, target: &Plane) -> (f64, f64) {
+        let [x, y, xx, yy, xy] = [
+            output.filtered(&self.window),
+            target.filtered(&self.window),
+            output.times(output).filtered(&self.window),
+            target.times(target).filtered(&self.window),
+            output.times(target).filtered(&self.window),
+        ];
+        let (c1, c2) = (self.c1, self.c2);
+        let (mut whole, mut contrast) = (0.0, 0.0);
+        for i in 0..x.len() {
+            let brightness = (2.0 * x[i] * y[i] + c1) / (x[i] * x[i] + y[i] * y[i] + c1);
+            let covariance = xy[i] - x[i] * y[i];
+            let variances = xx[i] - x[i] * x[i] + yy[i] - y[i] * y[i];
+            let structure = (2.0 * covariance + c2) / (variances + c2);
+            whole += brightness * structure;
+            contrast += structure;
+        }
+        (whole / x.len() as f64, contrast / x.len() as f64)
+    }
 }
 
 #[cfg(test)]
@@ -272,14 +294,6 @@ mod tests {
     use gan_core::rng::Stream;
 
     use super::*;
-
-    const CONFIG: PairConfig = PairConfig {
-        window: 11,
-        sigma: 1.5,
-        k1: 0.01,
-        k2: 0.03,
-        scale_weights: [0.0448, 0.2856, 0.3001, 0.2363, 0.1333],
-    };
 
     fn shape(count: usize, side: usize, channels: usize) -> PictureShape {
         PictureShape {
@@ -306,8 +320,8 @@ mod tests {
             [f64::INFINITY; 2]
         );
         for scores in [
-            ssim(&pictures, &pictures, shape, CONFIG),
-            ms_ssim(&pictures, &pictures, shape, CONFIG),
+            ssim(&pictures, &pictures, shape, PairConfig::default()),
+            ms_ssim(&pictures, &pictures, shape, PairConfig::default()),
         ] {
             assert!(
                 scores
@@ -325,7 +339,7 @@ mod tests {
         let decibels = psnr(&black, &grey, shape).unwrap()[0];
         assert!((decibels - 10.0 * 25f64.log10()).abs() < 1e-12);
         let c1 = (0.01f64 * 255.0).powi(2);
-        let similarity = ssim(&black, &grey, shape, CONFIG).unwrap()[0];
+        let similarity = ssim(&black, &grey, shape, PairConfig::default()).unwrap()[0];
         assert!(
             (similarity - c1 / (51.0 * 51.0 + c1)).abs() < 1e-9,
             "{similarity}"
@@ -346,8 +360,8 @@ mod tests {
                 .collect();
             let scores = [
                 psnr(&mixed, &clean, shape).unwrap()[0],
-                ssim(&mixed, &clean, shape, CONFIG).unwrap()[0],
-                ms_ssim(&mixed, &clean, shape, CONFIG).unwrap()[0],
+                ssim(&mixed, &clean, shape, PairConfig::default()).unwrap()[0],
+                ms_ssim(&mixed, &clean, shape, PairConfig::default()).unwrap()[0],
             ];
             assert!(
                 scores.iter().zip(last).all(|(score, last)| *score < last),
@@ -365,9 +379,9 @@ mod tests {
             &[a.clone(), b.clone()].concat(),
             &[c.clone(), b.clone()].concat(),
             shape(2, 16, 2),
-            CONFIG,
+            PairConfig::default(),
         );
-        let first = ssim(&a, &c, one, CONFIG).unwrap()[0];
+        let first = ssim(&a, &c, one, PairConfig::default()).unwrap()[0];
         let pair = pair.unwrap();
         assert_eq!(pair[0], first);
         assert!((pair[1] - 1.0).abs() < 1e-12);
@@ -376,7 +390,7 @@ mod tests {
     #[test]
     fn wrong_sizes_are_named() {
         let small = shape(1, 10, 1);
-        let text = ssim(&[0; 100], &[0; 100], small, CONFIG)
+        let text = ssim(&[0; 100], &[0; 100], small, PairConfig::default())
             .unwrap_err()
             .to_string();
         assert!(
@@ -384,7 +398,7 @@ mod tests {
             "{text}"
         );
         let medium = shape(1, 160, 1);
-        let text = ms_ssim(&[0; 25600], &[0; 25600], medium, CONFIG)
+        let text = ms_ssim(&[0; 25600], &[0; 25600], medium, PairConfig::default())
             .unwrap_err()
             .to_string();
         assert!(text.contains("give pictures of 161 or more"), "{text}");
@@ -395,12 +409,12 @@ mod tests {
         );
         let even = PairConfig {
             window: 4,
-            ..CONFIG
+            ..PairConfig::default()
         };
         assert!(ssim(&[0; 100], &[0; 100], small, even).is_err());
         let flat = PairConfig {
             sigma: 0.0,
-            ..CONFIG
+            ..PairConfig::default()
         };
         assert!(ssim(&[0; 100], &[0; 100], small, flat).is_err());
         assert!(psnr(&[], &[], shape(0, 0, 1)).is_err());

@@ -4,7 +4,11 @@ use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::estimate::Estimate;
-use crate::error::MetricError;
+use super::matrix::{dot, widen};
+use crate::error::{MetricError, check_size};
+
+/// What to do about numbers of the caller that do not fit.
+const CORRECT: &str = "correct the function that gives them";
 
 /// The line between two latents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,17 +86,18 @@ impl PathLengthConfig {
     }
 }
 
-/// Mean and deviation, over pairs of latents, of the distance between the pictures at two near points of the line between them, over
-/// the square of the step. Lower is smoother. Section 4.1 of
+/// Mean and deviation, over pairs of latents, of the distance between the pictures at two near points of
+/// the line between them, over the square of the step. Lower is smoother. Section 4.1 of
 /// [A Style-Based Generator Architecture](https://arxiv.org/abs/1812.04948).
 ///
-/// `latent` draws the latent of an index; pair `i` is of the indices `2i` and `2i + 1`. `distance` gets the latents at the two
-/// points, both `[batch, size]`, and gives the distance of the pictures of each; LPIPS in the paper, which is a square by nature.
+/// `latent` draws the latent of an index; pair `i` is of the indices `2i` and `2i + 1`. `distance` gets
+/// the latents at the two points, both `[batch, size]`, and gives the distance of the pictures of each;
+/// LPIPS in the paper, which is a square by nature.
 ///
 /// # Errors
 ///
-/// If the configuration makes no sense, a latent has another size, `distance` fails or gives another number of distances, or one is not
-/// finite.
+/// If the configuration makes no sense, a latent has another size, `distance` fails or gives another
+/// number of distances, or one is not finite.
 pub fn perceptual_path_length(
     config: &PathLengthConfig,
     mut latent: impl FnMut(u64) -> Vec<f32>,
@@ -100,27 +105,34 @@ pub fn perceptual_path_length(
 ) -> Result<Estimate, MetricError> {
     config.validate()?;
     let mut distances = Vec::with_capacity(config.samples);
-    let indices: Vec<u64> = (0..config.samples as u64).collect();
-    for batch in indices.chunks(config.batch_size) {
+    let mut size = None;
+    for first in (0..config.samples).step_by(config.batch_size) {
+        let batch = first..config.samples.min(first + config.batch_size);
         let (mut here, mut there) = (Vec::new(), Vec::new());
-        for index in batch {
+        for index in batch.clone().map(|index| index as u64) {
             let (from, to) = (latent(2 * index), latent(2 * index + 1));
-            check_size("the latents: numbers of a latent", to.len(), from.len())?;
+            let size = *size.get_or_insert(from.len());
+            for latent in [&from, &to] {
+                let what = "the latents: numbers of a latent";
+                check_size(what, latent.len(), size, CORRECT)?;
+            }
             let begin = match config.at_ends {
                 true => 0.0,
-                false => f64::from(Stream::new(config.seed, "path length", *index).unit()),
+                false => f64::from(Stream::new(config.seed, "path length", index).unit()),
             };
             let line = Line::new(&from, &to, config.interpolation);
             here.extend(line.at(begin));
             there.extend(line.at(begin + config.epsilon));
         }
         let found = distance(&here, &there)?;
-        check_size("the distances of a batch", found.len(), batch.len())?;
-        distances.extend(
-            found
-                .iter()
-                .map(|distance| distance / config.epsilon.powi(2)),
-        );
+        check_size(
+            "the distances of a batch",
+            found.len(),
+            batch.len(),
+            CORRECT,
+        )?;
+        let square = config.epsilon.powi(2);
+        distances.extend(found.iter().map(|distance| distance / square));
     }
     if let Some(row) = distances.iter().position(|distance| !distance.is_finite()) {
         return Err(MetricError::NotFinite {
@@ -131,18 +143,6 @@ pub fn perceptual_path_length(
         });
     }
     Ok(Estimate::of(&kept(distances, config)))
-}
-
-fn check_size(what: &str, found: usize, expected: usize) -> Result<(), MetricError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(MetricError::Size {
-        what: what.to_owned(),
-        found,
-        expected,
-        advice: "correct the function that gives them".into(),
-    })
 }
 
 /// Those between the percentiles; where a percentile is between two of them, both are in.
@@ -167,18 +167,16 @@ struct Line {
 
 impl Line {
     fn new(from: &[f32], to: &[f32], interpolation: Interpolation) -> Self {
-        let widen = |latent: &[f32]| -> Vec<f64> { latent.iter().map(|x| f64::from(*x)).collect() };
         let (mut from, mut to) = (widen(from), widen(to));
         let mut angle = 0.0;
         if interpolation == Interpolation::Spherical {
             for latent in [&mut from, &mut to] {
-                let norm = latent.iter().map(|x| x * x).sum::<f64>().sqrt();
+                let norm = dot(latent, latent).sqrt();
                 if norm > 0.0 {
                     latent.iter_mut().for_each(|x| *x /= norm);
                 }
             }
-            let cosine: f64 = from.iter().zip(&to).map(|(a, b)| a * b).sum();
-            angle = cosine.clamp(-1.0, 1.0).acos();
+            angle = dot(&from, &to).clamp(-1.0, 1.0).acos();
         }
         Self {
             from,
@@ -344,5 +342,14 @@ mod tests {
         assert!(perceptual_path_length(&CONFIG, latent, none).is_err());
         let growing = |index| vec![0.0; index as usize + 1];
         assert!(perceptual_path_length(&CONFIG, growing, squares).is_err());
+        // Equal in a pair, other than in the pair before.
+        let growing = |index: u64| vec![0.0; 4 * (index as usize / 2 + 1)];
+        let error =
+            perceptual_path_length(&CONFIG, growing, |a, b| Ok(vec![0.0; a.len().min(b.len())]));
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.contains("numbers of a latent: 8 instead of 4"),
+            "{text}"
+        );
     }
 }

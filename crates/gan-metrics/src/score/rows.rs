@@ -1,6 +1,6 @@
 //! Features of a set of pictures, checked once.
 
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count, check_size};
 
 /// A set of items with the same number of values each: row-major `[count, size]`, all finite.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,14 @@ impl<'a> Rows<'a> {
         &self.values[index * self.size..(index + 1) * self.size]
     }
 
+    /// Item `index` as a set of its own.
+    pub(crate) fn item(&self, index: usize) -> Self {
+        Self {
+            values: self.row(index),
+            ..*self
+        }
+    }
+
     /// An error unless there are `needed` items.
     pub(crate) fn at_least(
         &self,
@@ -72,29 +80,22 @@ impl<'a> Rows<'a> {
         score: &'static str,
         advice: &str,
     ) -> Result<(), MetricError> {
-        if self.count() >= needed {
-            return Ok(());
-        }
-        Err(MetricError::TooFew {
-            set: self.set.to_owned(),
-            score,
-            found: self.count() as u64,
-            needed: needed as u64,
-            advice: advice.to_owned(),
-        })
+        let (found, needed) = (self.count() as u64, needed as u64);
+        check_count(self.set, score, found, needed, advice)
+    }
+
+    /// An error unless an item has `expected` values, which are `what`: features.
+    pub(crate) fn have_size(&self, what: &str, expected: usize) -> Result<(), MetricError> {
+        let what = format_args!("{}: {what} of a picture", self.set);
+        let advice = "use the same features for all pictures";
+        check_size(what, self.size, expected, advice)
     }
 
     /// An error unless both sets have rows of one size.
     pub(crate) fn same_size(&self, other: &Self) -> Result<(), MetricError> {
-        if self.size == other.size {
-            return Ok(());
-        }
-        Err(MetricError::Size {
-            what: format!("{}: features of a picture", other.set),
-            found: other.size,
-            expected: self.size,
-            advice: format!("use the same features as for {}", self.set),
-        })
+        let what = format_args!("{}: features of a picture", other.set);
+        let advice = format_args!("use the same features as for {}", self.set);
+        check_size(what, other.size, self.size, advice)
     }
 }
 

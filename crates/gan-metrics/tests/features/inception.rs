@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn::prelude::*;
 use gan_metrics::features::{Features, InceptionFeatures, ResizeMode, Weights};
 
-use crate::{assert_close, fixture, smooth_pictures, weight};
+use crate::reference::Reference;
+use crate::{assert_close, smooth_pictures, weight};
 
 /// Of the largest value.
 const TOLERANCE: f32 = 1e-4;
@@ -25,7 +26,7 @@ fn add(tensors: &mut BTreeMap<String, TensorData>, name: &str, shape: [usize; 4]
 
 /// All tensors of `pytorch-fid`'s file, listed here once more: a mistake in the network would not
 /// repeat itself.
-pub fn tensors() -> BTreeMap<String, TensorData> {
+fn tensors() -> BTreeMap<String, TensorData> {
     let mut all = BTreeMap::new();
     let mut conv = |name: String, outputs, inputs, height, width| {
         add(&mut all, &name, [outputs, inputs, height, width]);
@@ -93,7 +94,7 @@ pub fn tensors() -> BTreeMap<String, TensorData> {
 
 #[test]
 fn features_and_probabilities_are_those_of_pytorch_fid() {
-    let file = fixture("inception");
+    let file = Reference::open("inception");
     let (pictures, shape) = smooth_pictures("inception", 2, 40, 36);
     let tensors = tensors();
     assert_eq!(tensors.len(), 94 * 5 + 2);
@@ -101,11 +102,11 @@ fn features_and_probabilities_are_those_of_pytorch_fid() {
         let weights = Weights::from_tensors("random weights", tensors.clone());
         let network = InceptionFeatures::load(weights, mode, &Device::flex()).unwrap();
         let batch = network.features(&pictures, shape).unwrap();
-        let wanted = |what: &str| &file[&format!("{mode}.{what}")];
+        let wanted = |what: &str| file.values::<f32, _>(&format!("{mode}.{what}"));
         assert_close(
             &format!("{mode}, features"),
             &batch.values,
-            wanted("features"),
+            &wanted("features"),
             TOLERANCE,
         );
         assert_eq!(
@@ -114,6 +115,6 @@ fn features_and_probabilities_are_those_of_pytorch_fid() {
         );
         let probabilities = batch.probabilities.unwrap();
         let what = format!("{mode}, probabilities");
-        assert_close(&what, &probabilities, wanted("probabilities"), TOLERANCE);
+        assert_close(&what, &probabilities, &wanted("probabilities"), TOLERANCE);
     }
 }

@@ -3,30 +3,13 @@
 mod bad_input;
 mod digits;
 mod inception;
+#[path = "../reference/mod.rs"]
+mod reference;
 mod resize;
 mod vgg_lpips;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use burn::tensor::TensorData;
 use gan_metrics::features::PictureShape;
-use safetensors::SafeTensors;
-
-/// The tensors of a file in `reference/`.
-fn fixture(name: &str) -> BTreeMap<String, Vec<f32>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../reference");
-    let path = folder.join(format!("{name}.safetensors"));
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; see reference/README.md", path.display()));
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let read = |(name, view): (String, safetensors::tensor::TensorView)| {
-        let chunks = view.data().chunks_exact(4);
-        let values = chunks.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
-        (name, values.collect())
-    };
-    file.tensors().into_iter().map(read).collect()
-}
 
 /// Checks that no value is off by more than `tolerance` of the largest.
 fn assert_close(what: &str, found: &[f32], wanted: &[f32], tolerance: f32) {

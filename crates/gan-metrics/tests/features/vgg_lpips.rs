@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn::prelude::*;
 use gan_metrics::features::{Features, Lpips, ResizeMode, VggFeatures, Weights};
 
-use crate::{assert_close, fixture, smooth_pictures, unit, weight};
+use crate::reference::Reference;
+use crate::{assert_close, smooth_pictures, unit, weight};
 
 fn trunk() -> BTreeMap<String, TensorData> {
     let mut tensors = BTreeMap::new();
@@ -71,7 +72,12 @@ fn distances_are_those_of_lpips() {
     let found = lpips.distances(&a, &b, shape).unwrap();
     assert_eq!(found[2], 0.0);
     let found: Vec<f32> = found.into_iter().map(|d| d as f32).collect();
-    assert_close("LPIPS", &found, &fixture("vgg_lpips")["lpips"], 1e-4);
+    assert_close(
+        "LPIPS",
+        &found,
+        &Reference::open("vgg_lpips").values::<f32, _>("lpips"),
+        1e-4,
+    );
 }
 
 #[test]
@@ -88,7 +94,7 @@ fn features_are_those_of_torchvision() {
     assert_close(
         "VGG16",
         &batch.values,
-        &fixture("vgg_lpips")["features"],
+        &Reference::open("vgg_lpips").values::<f32, _>("features"),
         1e-4,
     );
 }

@@ -53,7 +53,9 @@ impl ResnetCriticConfig {
             let allowed = format!("{most} or less");
             return Err(ConfigError::new("halvings", self.halvings, allowed));
         }
-        check_attention(self.attention, self.image)?;
+        let sizes =
+            (0..self.widths.len()).map(|index| self.image.size >> self.halvings.min(index + 1));
+        check_attention(self.attention, sizes)?;
         self.head.validate(width).map_err(|e| e.within("head"))?;
         self.initializer.validate()
     }

@@ -73,7 +73,8 @@ impl ResnetGeneratorConfig {
         if self.classes == 0 || self.shared_embedding == Some(0) {
             return Err(ConfigError::new("classes", 0, "1 or more"));
         }
-        check_attention(self.attention, self.image)?;
+        let sizes = (1..=self.image.num_doublings()).map(|index| self.image.base_size() << index);
+        check_attention(self.attention, sizes)?;
         self.initializer.validate()
     }
 
@@ -162,19 +163,20 @@ impl ResnetGeneratorConfig {
     }
 }
 
-/// Self-attention needs a size that blocks have.
+/// Self-attention comes after a block, so it needs one of the sizes at which blocks end.
 pub(super) fn check_attention(
     attention: Option<usize>,
-    image: ImageShape,
+    sizes: impl Iterator<Item = usize>,
 ) -> Result<(), ConfigError> {
-    let Some(size) = attention else { return Ok(()) };
-    let sizes = (0..=image.num_doublings()).map(|index| image.base_size() << index);
-    if sizes.clone().any(|there| there == size) {
-        return Ok(());
+    let sizes: Vec<usize> = sizes.collect();
+    match attention {
+        Some(size) if !sizes.contains(&size) => {
+            let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+            let allowed = format!("one of {}, where a block ends", sizes.join(", "));
+            Err(ConfigError::new("attention", size, allowed))
+        }
+        _ => Ok(()),
     }
-    let sizes: Vec<String> = sizes.map(|size| size.to_string()).collect();
-    let allowed = format!("one of {}", sizes.join(", "));
-    Err(ConfigError::new("attention", size, allowed))
 }
 
 pub(super) fn init_attention(

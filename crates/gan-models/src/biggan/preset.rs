@@ -74,13 +74,13 @@ pub(crate) fn sngan(image: ImageShape, classes: usize) -> ClassGanConfig {
 /// Differs from the paper, which has pictures of 128 pixels, in the widths.
 pub(crate) fn sagan(image: ImageShape, classes: usize) -> ClassGanConfig {
     let mut config = sngan(image, classes);
-    let attention = Some(image.size / 2);
-    let spectral = Some(SpectralNormConfig::default());
+    let half = image.size / 2;
     if let ClassGeneratorConfig::Resnet(generator) = &mut config.generator {
-        (generator.attention, generator.spectral_norm) = (attention, spectral);
+        generator.attention = in_generator(half, image);
+        generator.spectral_norm = Some(SpectralNormConfig::default());
     }
     if let ClassCriticConfig::Resnet(critic) = &mut config.critic {
-        critic.attention = attention;
+        critic.attention = Some(half);
     }
     config.preset = "sagan".into();
     config.gan.critic_steps = 1;
@@ -171,6 +171,12 @@ pub fn biggan_128(classes: usize) -> ClassGanConfig {
     }
 }
 
+/// Attention at `size`, where a block of the generator ends: not at the base size of pictures that are
+/// doubled but once.
+fn in_generator(size: usize, image: ImageShape) -> Option<usize> {
+    (size > image.base_size()).then_some(size)
+}
+
 /// What differs between BigGANs.
 struct Shape {
     latent_size: usize,
@@ -192,7 +198,7 @@ fn big(image: ImageShape, classes: usize, shape: Shape) -> ClassGanConfig {
             widths: shape.generator,
             shared_embedding: Some(shape.shared),
             hierarchical: true,
-            attention: Some(shape.attention),
+            attention: in_generator(shape.attention, image),
             spectral_norm,
             initializer,
         }),
@@ -217,6 +223,7 @@ mod tests {
     use gan_core::rng::Stream;
 
     use super::*;
+    use crate::Model;
 
     /// Trainable values of generator and critic. Initial values cost minutes at full size and do not
     /// matter here.
@@ -238,6 +245,32 @@ mod tests {
             parameter_count(&config.generator.init(latent, width, stream, &device)),
             parameter_count(&config.critic.init(width, stream, &device)),
         ]
+    }
+
+    /// Where no block ends, attention would silently be left out.
+    #[test]
+    fn attention_where_no_block_ends_is_refused() {
+        let sizes = |edit: &dyn Fn(&mut ResnetGeneratorConfig, &mut ResnetCriticConfig)| {
+            let mut config = sagan(ImageShape::new(3, 32), 10);
+            let (ClassGeneratorConfig::Resnet(generator), ClassCriticConfig::Resnet(critic)) =
+                (&mut config.generator, &mut config.critic)
+            else {
+                panic!("residual networks")
+            };
+            edit(generator, critic);
+            config.validate().map_err(|error| error.to_string())
+        };
+        let at = |size: usize| {
+            [
+                sizes(&|generator, _| generator.attention = Some(size)),
+                sizes(&|_, critic| critic.attention = Some(size)),
+            ]
+        };
+        assert!(at(8).iter().all(Result::is_ok), "{:?}", at(8));
+        let [generator, critic] = at(4).map(Result::unwrap_err);
+        assert!(generator.contains("one of 8, 16, 32"), "{generator}");
+        assert!(critic.contains("`critic.attention` is 4"), "{critic}");
+        assert!(at(5).iter().all(Result::is_err));
     }
 
     /// Table 1 of the paper has 158.3 million in all; the numbers are what the authors' PyTorch code

@@ -141,9 +141,9 @@ impl TwoTowerCriticConfig {
         self.image.validate()?;
         check_sizes(&[
             ("classes", self.classes),
-            ("image_units", self.image_units[0] * self.image_units[1]),
-            ("class_units", self.class_units[0] * self.class_units[1]),
-            ("joint_units", self.joint_units[0] * self.joint_units[1]),
+            ("image_units", smaller(self.image_units)),
+            ("class_units", smaller(self.class_units)),
+            ("joint_units", smaller(self.joint_units)),
         ])?;
         self.initializer.validate()
     }
@@ -201,6 +201,10 @@ impl TwoTowerCritic {
             features: features.primal,
         }
     }
+}
+
+fn smaller([units, pieces]: [usize; 2]) -> usize {
+    units.min(pieces)
 }
 
 fn check_sizes(sizes: &[(&str, usize)]) -> Result<(), ConfigError> {

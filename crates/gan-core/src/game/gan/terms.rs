@@ -7,9 +7,9 @@ use super::{Draws, Gan, GanConfig, score_both};
 use crate::augment::{Adaptive, AugmentConfig, Warp};
 use crate::game::{Clock, State, StateError};
 use crate::loss::{feature_matching, pull_away};
-use crate::nn::{Critic, Generator, advance_spectral_norms};
+use crate::nn::{Critic, Generator};
 use crate::penalty::{
-    ConsistencyConfig, HistoricalAverage, Lecam, drift, inconsistency, orthogonal_penalty,
+    ConsistencyConfig, HistoricalAverage, Lecam, Sum, drift, inconsistency, orthogonal_penalty,
 };
 
 /// The terms that have a state.
@@ -90,31 +90,7 @@ impl<G: Module, C: Module> Terms<G, C> {
     }
 }
 
-/// A sum that may be empty.
-#[derive(Default)]
-struct Sum(Option<Tensor<1>>);
-
-impl Sum {
-    fn add(&mut self, term: Tensor<1>, weight: f64) {
-        let term = term * weight;
-        self.0 = Some(match self.0.take() {
-            Some(sum) => sum + term,
-            None => term,
-        });
-    }
-}
-
 impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
-    pub(super) fn advance_spectral_norms(&self) {
-        let [generator, critic] = self.spectral;
-        if generator {
-            advance_spectral_norms(self.generator.module());
-        }
-        if critic {
-            advance_spectral_norms(self.critic.module());
-        }
-    }
-
     /// What `part` samples go through in this round before the critic sees them.
     pub(super) fn draw_warp(&self, part: usize, dims: [usize; D], clock: &Clock) -> Warp {
         let Some(config) = self.config.augment else {
@@ -123,9 +99,11 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let shape = picture_shape(part, dims);
         let stream = &mut clock.stream("augment");
         match (config, &self.terms.adaptive) {
-            (AugmentConfig::DiffAugment(config), _) => config.draw(shape, stream, &self.device),
+            (AugmentConfig::DiffAugment(config), _) => {
+                config.draw(shape, stream, &self.pair.device)
+            }
             (AugmentConfig::Adaptive(_), Some(adaptive)) => {
-                adaptive.draw(shape, stream, &self.device)
+                adaptive.draw(shape, stream, &self.pair.device)
             }
             (AugmentConfig::Adaptive(_), None) => Warp::default(),
         }
@@ -141,15 +119,15 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         clock: &Clock,
         draws: &mut Draws,
     ) -> Option<Tensor<1>> {
-        let (config, critic) = (&self.config, self.critic.module());
+        let (config, critic) = (&self.config, self.pair.critic.module());
         let mut sum = Sum::default();
         if let Some(weight) = config.drift {
-            sum.add(drift(scores[0].clone()), weight);
+            sum.add(drift(scores[0].clone()) * weight);
         }
         if let Some(lecam) = &self.terms.lecam {
             let [real, fake] = scores.clone();
             if let Some(term) = lecam.penalty(real, fake, clock) {
-                sum.add(term, 1.0);
+                sum.add(term);
             }
         }
         if let Some(consistency) = &config.consistency {
@@ -158,14 +136,14 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         if let Some(weight) = config.orthogonal.map(|both| both.critic)
             && weight > 0.0
         {
-            sum.add(orthogonal_penalty(critic), weight);
+            sum.add(orthogonal_penalty(critic) * weight);
         }
         if let (Some(history), Some(weight)) =
             (&self.terms.critic_history, config.historical_average)
         {
-            sum.add(history.penalty(critic), weight);
+            sum.add(history.penalty(critic) * weight);
         }
-        sum.0
+        sum.total()
     }
 
     fn add_consistency(
@@ -177,27 +155,27 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         draws: &mut Draws,
         sum: &mut Sum,
     ) {
-        let critic = self.critic.module();
+        let critic = self.pair.critic.module();
         if config.changes_pictures() {
             let shape = picture_shape(real.dims()[0], real.dims());
-            let warp = config.draw(shape, &mut draws.consistency, &self.device);
+            let warp = config.draw(shape, &mut draws.consistency, &self.pair.device);
             let change = |x: Tensor<D>| warp.apply_to_samples(x.into());
             if config.lambda_fake == 0.0 {
                 let changed = critic.score(change(real)).primal;
-                sum.add(inconsistency(on_real, changed), config.lambda_real);
+                sum.add(inconsistency(on_real, changed) * config.lambda_real);
             } else {
                 let (real, fake) = (change(real).primal, change(fake).primal);
                 let (changed_real, changed_fake) = score_both(critic, real, fake);
-                sum.add(inconsistency(on_real, changed_real), config.lambda_real);
+                sum.add(inconsistency(on_real, changed_real) * config.lambda_real);
                 let on_fake = on_fake.clone();
-                sum.add(inconsistency(on_fake, changed_fake), config.lambda_fake);
+                sum.add(inconsistency(on_fake, changed_fake) * config.lambda_fake);
             }
         }
         if let Some(latent) = config.latent {
             let moved = draws.move_latents(latents, latent.std);
-            let fake = draws.warp(self.generator.opponent().generate(moved));
+            let fake = draws.warp(self.pair.generator.opponent().generate(moved));
             let changed = critic.score(fake.into()).primal;
-            sum.add(inconsistency(on_fake, changed), latent.lambda_critic);
+            sum.add(inconsistency(on_fake, changed) * latent.lambda_critic);
         }
     }
 
@@ -210,35 +188,35 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         latents: Tensor<2>,
         draws: &mut Draws,
     ) -> Option<Tensor<1>> {
-        let (config, generator) = (&self.config, self.generator.module());
+        let (config, generator) = (&self.config, self.pair.generator.module());
         let mut sum = Sum::default();
         let [real_features, fake_features] = features;
         if let (Some(weight), Some(real), Some(fake)) =
             (config.feature_matching, real_features, &fake_features)
         {
-            sum.add(feature_matching(real, fake.clone()), weight);
+            sum.add(feature_matching(real, fake.clone()) * weight);
         }
         if let (Some(weight), Some(fake)) = (config.pull_away, fake_features) {
-            sum.add(pull_away(fake), weight);
+            sum.add(pull_away(fake) * weight);
         }
         if let Some(latent) = config.consistency.and_then(|config| config.latent)
             && latent.lambda_generator > 0.0
         {
             let moved = draws.move_latents(latents, latent.std);
             let changed = generator.generate(moved);
-            sum.add(inconsistency(fake, changed), -latent.lambda_generator);
+            sum.add(inconsistency(fake, changed) * -latent.lambda_generator);
         }
         if let Some(weight) = config.orthogonal.map(|both| both.generator)
             && weight > 0.0
         {
-            sum.add(orthogonal_penalty(generator), weight);
+            sum.add(orthogonal_penalty(generator) * weight);
         }
         if let (Some(history), Some(weight)) =
             (&self.terms.generator_history, config.historical_average)
         {
-            sum.add(history.penalty(generator), weight);
+            sum.add(history.penalty(generator) * weight);
         }
-        sum.0
+        sum.total()
     }
 }
 

@@ -18,6 +18,21 @@ pub(crate) fn uninitialised(floats: usize) -> Vec<MaybeUninit<f32>> {
     values
 }
 
+/// Writes `f(x, other)` for every element.
+#[inline(always)]
+pub(crate) fn write_each(
+    y: &mut [MaybeUninit<f32>],
+    x: &[f32],
+    other: &[f32],
+    f: impl Fn(f32, f32) -> f32,
+) {
+    for ((y, x), other) in y.iter_mut().zip(x).zip(other) {
+        y.write(f(*x, *other));
+    }
+}
+
+/// A vector whose every element has been written.
+///
 /// # Safety
 ///
 /// Every element must have been written.

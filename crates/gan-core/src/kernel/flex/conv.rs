@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::buffer::{grow, initialised, uninitialised};
 use super::correlation::{LANES, Runs, correlation};
-use super::packing::{Packing, Placement};
+use super::packing::{Finish, Packing, Placement};
 use super::shape::{ConvShape, OutputPhases, Tap, big_packing, phase_taps};
 use super::shift_gemm::{SLACK, pack_panels, product};
 use super::simd::vectorised;
@@ -83,10 +83,8 @@ pub(crate) fn convolve(
     bias: Option<&[f32]>,
     shape: &ConvShape,
 ) -> Vec<f32> {
-    convolve_packed(x, &pack_weight(weight, shape), shape, |m| {
-        let bias = bias.map_or(0.0, |bias| bias[m]);
-        move |value| value + bias
-    })
+    let finish = Finish { bias, relu: false };
+    convolve_packed(x, &pack_weight(weight, shape), shape, finish)
 }
 
 /// The weight of a [`convolve`] as [`convolve_packed`] reads it.
@@ -98,12 +96,12 @@ pub(crate) fn pack_weight(weight: &[f32], shape: &ConvShape) -> PackedWeight {
     })
 }
 
-/// [`convolve`] with a packed weight; `finish(channel)` makes outputs of sums.
-pub(crate) fn convolve_packed<F: Fn(f32) -> f32>(
+/// [`convolve`] with a packed weight.
+pub(crate) fn convolve_packed(
     x: &[f32],
     weight: &PackedWeight,
     shape: &ConvShape,
-    finish: impl Fn(usize) -> F + Send + Sync,
+    finish: Finish<'_>,
 ) -> Vec<f32> {
     let packing = grouped(big_packing(shape, 1), shape);
     let placement = Placement {
@@ -141,10 +139,7 @@ pub(crate) fn convolve_transposed(
         .zip(parts)
         .map(|(weight, (taps, placement))| Job::new(weight, &taps, placement, &packing))
         .collect();
-    run(&packing, &jobs, x, channels, |m| {
-        let bias = bias.map_or(0.0, |bias| bias[m]);
-        move |value| value + bias
-    })
+    run(&packing, &jobs, x, channels, Finish { bias, relu: false })
 }
 
 /// Room for as many pictures as a task takes.
@@ -183,12 +178,12 @@ impl<'a> Job<'a> {
     }
 
     /// Multiplies and places, for the pictures of one task.
-    fn run<F: Fn(f32) -> f32>(
+    fn run(
         &self,
         packed: &Packed<'_>,
         result: &mut Vec<f32>,
         y: &mut [MaybeUninit<f32>],
-        finish: &impl Fn(usize) -> F,
+        finish: Finish<'_>,
     ) {
         match self.weight {
             PackedWeight::Panels { panels, channels } => {
@@ -203,7 +198,7 @@ impl<'a> Job<'a> {
                     let (picture, m) = (i / channels, i % channels);
                     let from = &c[m * stride + picture * plane..][..plane];
                     let width = packed.packing.plane[1];
-                    vectorised(|| self.placement.place(from, width, y, finish(m)));
+                    vectorised(|| self.placement.place(from, width, y, finish.of(m)));
                 }
             }
             PackedWeight::Rows { rows, width } => {
@@ -223,12 +218,12 @@ impl<'a> Job<'a> {
 }
 
 /// All products of a convolution, groups of pictures in parallel.
-fn run<F: Fn(f32) -> f32>(
+fn run(
     packing: &Packing,
     jobs: &[Job<'_>],
     x: &[f32],
     channels: usize,
-    finish: impl Fn(usize) -> F + Send + Sync,
+    finish: Finish<'_>,
 ) -> Vec<f32> {
     let from = packing.channels * packing.size[0] * packing.size[1];
     let size = jobs[0].placement.size;
@@ -246,7 +241,7 @@ fn run<F: Fn(f32) -> f32>(
                     pictures: x.len() / from,
                 };
                 for job in jobs {
-                    job.run(&packed, result, y, &finish);
+                    job.run(&packed, result, y, finish);
                 }
             });
         });

@@ -1,7 +1,10 @@
 //! Hand-written kernels for the flex CPU backend.
 
+pub(crate) mod activation;
+pub(crate) mod affine;
 pub(crate) mod buffer;
 pub(crate) mod conv;
+pub(crate) mod conv_step;
 pub(crate) mod correlation;
 pub(crate) mod linear;
 pub(crate) mod node;
@@ -32,13 +35,9 @@ pub(crate) fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
 
 pub(crate) type Primitive = burn::backend::tensor::FloatTensor<Flex>;
 
-/// The flex tensor inside a tensor off the tape.
-pub(crate) fn primitive<const D: usize>(x: Tensor<D>) -> Primitive {
+/// The flex tensor inside a tensor off the tape, contiguous.
+pub(crate) fn contiguous<const D: usize>(x: Tensor<D>) -> Primitive {
     x.try_into_primitive::<Flex>()
         .expect("the caller checked that the tensor lives on flex and off the tape")
-}
-
-/// The same, contiguous.
-pub(crate) fn contiguous<const D: usize>(x: Tensor<D>) -> Primitive {
-    primitive(x).to_contiguous()
+        .to_contiguous()
 }

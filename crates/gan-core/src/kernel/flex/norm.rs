@@ -1,31 +1,28 @@
 //! Batch normalisation in three passes forward and two backward, channels in parallel.
 
-use std::mem::MaybeUninit;
-
+use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::prelude::*;
 use rayon::prelude::*;
 
 use super::Primitive;
-use super::buffer::{initialised, uninitialised};
-use super::node::{tensor, tracked, values};
+use super::buffer::{initialised, uninitialised, write_each};
+use super::node::{like, record, tensor, tracked, untyped, values};
 use super::simd::vectorised;
 use crate::kernel::BatchNormTrain;
 
 /// `[batch, channels, area]`
 #[derive(Clone, Copy, Debug)]
-struct Sizes {
-    batch: usize,
-    channels: usize,
-    area: usize,
+pub(super) struct Sizes {
+    pub batch: usize,
+    pub channels: usize,
+    pub area: usize,
 }
 
 impl Sizes {
-    fn of(x: &Primitive) -> Self {
+    pub fn of(x: &Primitive) -> Self {
         let shape = x.layout().shape();
         Self {
             batch: shape[0],
@@ -48,11 +45,17 @@ impl Sizes {
         } = *self;
         (0..batch).map(move |n| &x[(n * channels + channel) * area..][..area])
     }
+
+    /// Sum of a channel.
+    #[inline(always)]
+    fn total(&self, x: &[f32], channel: usize) -> f64 {
+        self.planes(x, channel).map(|p| sum(p, p, |x, _| x)).sum()
+    }
 }
 
 /// Sum of `f` over two planes, in sixteen running sums so that the loop vectorises.
 #[inline(always)]
-pub(crate) fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut sums = [0.0f32; 16];
     let (mut xs, mut ys) = (x.chunks_exact(16), y.chunks_exact(16));
     for (x, y) in (&mut xs).zip(&mut ys) {
@@ -65,14 +68,22 @@ pub(crate) fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     f64::from(sums.iter().sum::<f32>() + rest)
 }
 
+/// Sum of every channel, over pictures and pixels.
+pub(super) fn channel_sums(x: &Primitive) -> Vec<f32> {
+    let (sizes, x) = (Sizes::of(x), values(x));
+    (0..sizes.channels)
+        .into_par_iter()
+        .map(|channel| vectorised(|| sizes.total(x, channel)) as f32)
+        .collect()
+}
+
 /// Mean and biased variance of every channel; the variance from the centred values.
-fn statistics(x: &[f32], sizes: &Sizes) -> Vec<(f32, f32)> {
+fn moments_of(x: &[f32], sizes: &Sizes) -> Vec<(f32, f32)> {
     (0..sizes.channels)
         .into_par_iter()
         .map(|channel| {
             vectorised(move || {
-                let total: f64 = sizes.planes(x, channel).map(|p| sum(p, p, |x, _| x)).sum();
-                let mean = (total / sizes.count()) as f32;
+                let mean = (sizes.total(x, channel) / sizes.count()) as f32;
                 let squares: f64 = sizes
                     .planes(x, channel)
                     .map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)))
@@ -102,18 +113,11 @@ fn map_channels<F: Fn(f32, f32) -> f32 + Copy>(
                 .zip(other.chunks(sizes.area));
             for (channel, ((y, x), other)) in planes.enumerate() {
                 let f = f(channel);
-                vectorised(move || write_plane(y, x, other, f));
+                vectorised(move || write_each(y, x, other, f));
             }
         });
     // SAFETY: the three slices have one length, so every element has been written.
     unsafe { initialised(y) }
-}
-
-#[inline(always)]
-fn write_plane(y: &mut [MaybeUninit<f32>], x: &[f32], other: &[f32], f: impl Fn(f32, f32) -> f32) {
-    for ((y, x), other) in y.iter_mut().zip(x).zip(other) {
-        y.write(f(*x, *other));
-    }
 }
 
 /// The input with its statistics.
@@ -172,8 +176,7 @@ impl Backward<Flex, 3> for BatchNorm {
                 let factor = gamma[channel] * inverse;
                 move |x, dy| factor * (dy - beta_mean - (x - mean) * inverse * gamma_mean)
             });
-            let shape = x.layout().shape().clone();
-            gradients.register::<Flex>(node.id, Primitive::from_data(TensorData::new(dx, shape)));
+            gradients.register::<Flex>(node.id, like(dx, &x));
         }
         if let Some(node) = gamma_node {
             let gamma: Vec<f32> = sums.iter().map(|(_, gamma)| *gamma).collect();
@@ -194,47 +197,34 @@ pub(crate) fn batch_norm_train<const D: usize>(
     epsilon: f64,
 ) -> BatchNormTrain<D> {
     let device = x.device().without_autodiff();
-    let (x, gamma, beta) = (tracked(x), tracked(gamma), tracked(beta));
-    let prepared = BatchNorm
-        .prepare::<NoCheckpointing>([x.node(), gamma.node(), beta.node()])
-        .compute_bound()
-        .stateful();
-    let x = x.into_primitive().to_contiguous();
-    let gamma = gamma.into_primitive().to_contiguous();
-    let beta = beta.into_primitive().to_contiguous();
-    let sizes = Sizes::of(&x);
-    let moments = statistics(values(&x), &sizes);
-    let statistics: Vec<(f32, f32)> = moments
-        .iter()
-        .map(|(mean, variance)| {
-            (
-                *mean,
-                (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32,
-            )
-        })
-        .collect();
-    let (scale, shift) = (values(&gamma), values(&beta));
-    let y = map_channels(values(&x), values(&x), &sizes, |channel| {
-        let (mean, inverse) = statistics[channel];
-        let (factor, shift) = (inverse * scale[channel], shift[channel]);
-        move |x, _| (x - mean) * factor + shift
+    let mut moments = Vec::new();
+    let parents = [tracked(x), tracked(gamma), tracked(beta)];
+    let output = record(BatchNorm, parents, |[x, gamma, beta], _| {
+        let sizes = Sizes::of(&x);
+        moments = moments_of(values(&x), &sizes);
+        let inverse = |variance: f32| (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32;
+        let statistics: Vec<(f32, f32)> = moments
+            .iter()
+            .map(|(mean, variance)| (*mean, inverse(*variance)))
+            .collect();
+        let (scale, shift) = (values(&gamma), values(&beta));
+        let y = map_channels(values(&x), values(&x), &sizes, |channel| {
+            let (mean, inverse) = statistics[channel];
+            let (factor, shift) = (inverse * scale[channel], shift[channel]);
+            move |x, _| (x - mean) * factor + shift
+        });
+        let y = like(y, &x);
+        let state = State {
+            x,
+            gamma,
+            statistics,
+        };
+        (y, state)
     });
-    let y = Primitive::from_data(TensorData::new(y, x.layout().shape().clone()));
-    let output = match prepared {
-        OpsKind::Tracked(prepared) => prepared.finish(
-            State {
-                x,
-                gamma,
-                statistics,
-            },
-            y,
-        ),
-        OpsKind::UnTracked(prepared) => prepared.finish(y),
-    };
     let mean: Vec<f32> = moments.iter().map(|(mean, _)| *mean).collect();
     let variance: Vec<f32> = moments.iter().map(|(_, variance)| *variance).collect();
     BatchNormTrain {
-        output: Tensor::from_primitive::<Autodiff<Flex>>(output),
+        output: untyped(output),
         mean: Tensor::from_data(mean.as_slice(), &device),
         variance: Tensor::from_data(variance.as_slice(), &device),
     }

@@ -131,6 +131,29 @@ fn copy_every(stride: usize, from: &[f32], to: &mut [f32]) {
     }
 }
 
+/// What makes an output of a sum.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    /// Added, by channel.
+    pub bias: Option<&'a [f32]>,
+    /// Whether what is negative becomes 0.
+    pub relu: bool,
+}
+
+impl Finish<'_> {
+    /// For the sums of a channel.
+    #[inline]
+    pub(crate) fn of(&self, channel: usize) -> impl Fn(f32) -> f32 + Copy + use<> {
+        let bias = self.bias.map_or(0.0, |bias| bias[channel]);
+        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+        move |sum| {
+            let y = sum + bias;
+            // Not `max`, which would turn NaN into a number.
+            if y < floor { floor } else { y }
+        }
+    }
+}
+
 /// Where the columns of a product go in a picture of the output.
 pub(crate) struct Placement {
     /// Size of the output picture.
@@ -177,17 +200,17 @@ impl Placement {
             .collect()
     }
 
-    /// `[picture][pixel][width]` → pictures `[channel][row][column]`, through `finish(channel)`.
+    /// `[picture][pixel][width]` → pictures `[channel][row][column]`, through `finish`.
     ///
     /// `products` must have room for [`LANES`] pixels past the last one.
     #[inline]
-    pub(crate) fn place_pixels<F: Fn(f32) -> f32>(
+    pub(crate) fn place_pixels(
         &self,
         products: &[f32],
         width: usize,
         pictures: usize,
         to: &mut [MaybeUninit<f32>],
-        finish: impl Fn(usize) -> F,
+        finish: Finish<'_>,
     ) {
         let area = self.size[0] * self.size[1];
         let channels = to.len() / (pictures * area);
@@ -212,7 +235,7 @@ impl Placement {
                         for (channel, square) in lanes.clone().zip(square.chunks_exact(LANES)) {
                             let at = (picture * channels + channel) * area + row + self.stride * v;
                             let to = &mut to[at..];
-                            write_every(self.stride, &square[..count], to, finish(channel));
+                            write_every(self.stride, &square[..count], to, finish.of(channel));
                         }
                     }
                 }

@@ -30,24 +30,22 @@ pub(crate) fn pool2d(
         (0..count).map(window).collect()
     };
     let (rows, columns) = (windows(height, out[0]), windows(width, out[1]));
-    let shares: Vec<f32> = match pool {
-        Pool::Max => vec![1.0; out[1]],
-        Pool::Mean => columns
-            .iter()
-            .map(|[from, to]| 1.0 / (to - from) as f32)
-            .collect(),
+    let share = |[from, to]: &[usize; 2]| match pool {
+        Pool::Max => 1.0,
+        Pool::Mean => 1.0 / (to - from) as f32,
     };
+    let shares: Vec<f32> = columns.iter().map(share).collect();
+    // Padded with what changes nothing: a window never looks where it may not.
+    let nothing = match pool {
+        Pool::Max => f32::NEG_INFINITY,
+        Pool::Mean => 0.0,
+    };
+    let buffers = || (vec![nothing; width + 2 * padding], vec![0.0; out[1]]);
     y.par_chunks_mut(out[0] * out[1])
         .zip(values(&x).par_chunks(height * width))
-        .for_each(|(y, x)| {
-            // Padded with what changes nothing: a window never looks where it may not.
-            let nothing = match pool {
-                Pool::Max => f32::NEG_INFINITY,
-                Pool::Mean => 0.0,
-            };
-            let mut line = vec![nothing; width + 2 * padding];
-            let mut joined = vec![0.0; out[1]];
-            for (y, [from, to]) in y.chunks_mut(out[1]).zip(&rows) {
+        .for_each_init(buffers, |(line, joined), (y, x)| {
+            for (y, row) in y.chunks_mut(out[1]).zip(&rows) {
+                let ([from, to], share) = (row, share(row));
                 vectorised(|| {
                     let inside = &mut line[padding..padding + width];
                     inside.copy_from_slice(&x[from * width..][..width]);
@@ -58,13 +56,9 @@ pub(crate) fn pool2d(
                         *joined = *step;
                     }
                     for offset in 1..size {
-                        join(pool, &mut joined, line[offset..].iter().step_by(stride));
+                        join(pool, joined, line[offset..].iter().step_by(stride));
                     }
-                    let share = match pool {
-                        Pool::Max => 1.0,
-                        Pool::Mean => 1.0 / (to - from) as f32,
-                    };
-                    for ((y, joined), column) in y.iter_mut().zip(&joined).zip(&shares) {
+                    for ((y, joined), column) in y.iter_mut().zip(&*joined).zip(&shares) {
                         y.write(joined * (share * column));
                     }
                 });

@@ -24,6 +24,64 @@ pub(crate) struct ConvShape {
 }
 
 impl ConvShape {
+    /// A convolution, by the dimensions of its input and of its weight `[out, in, height, width]`. The
+    /// kernel fits into the padded input.
+    pub(crate) fn down(
+        x: [usize; 4],
+        weight: [usize; 4],
+        stride: usize,
+        padding: [usize; 2],
+    ) -> Self {
+        let [batch, big_channels, big @ ..] = x;
+        let [small_channels, _, kernel @ ..] = weight;
+        let small = [0, 1].map(|axis| (big[axis] + 2 * padding[axis] - kernel[axis]) / stride + 1);
+        Self {
+            batch,
+            big_channels,
+            big,
+            small_channels,
+            small,
+            kernel,
+            stride,
+            padding,
+        }
+    }
+
+    /// A transposed convolution, by the dimensions of its input and of its weight
+    /// `[in, out, height, width]`: the convolution that leads from its output to its input. The padding
+    /// leaves something of the output.
+    pub(crate) fn up(
+        x: [usize; 4],
+        weight: [usize; 4],
+        stride: usize,
+        padding: [usize; 2],
+    ) -> Self {
+        let [batch, _, small @ ..] = x;
+        let [_, big_channels, kernel @ ..] = weight;
+        let big = [0, 1].map(|axis| (small[axis] - 1) * stride + kernel[axis] - 2 * padding[axis]);
+        Self::down(
+            [batch, big_channels, big[0], big[1]],
+            weight,
+            stride,
+            padding,
+        )
+    }
+
+    /// Dimensions of the big side.
+    pub(crate) fn big_dims(&self) -> [usize; 4] {
+        [self.batch, self.big_channels, self.big[0], self.big[1]]
+    }
+
+    /// Dimensions of the small side.
+    pub(crate) fn small_dims(&self) -> [usize; 4] {
+        [
+            self.batch,
+            self.small_channels,
+            self.small[0],
+            self.small[1],
+        ]
+    }
+
     /// Floats in one picture on the big side.
     pub(crate) fn big_floats(&self) -> usize {
         self.big_channels * self.big[0] * self.big[1]

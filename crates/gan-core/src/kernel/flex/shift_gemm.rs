@@ -6,8 +6,10 @@
 //!
 //! ```text
 //! product:     C[m][n]  = Σ_k A[k][m] · B[offset[k] + n]
-//! correlation: D[m][k] += Σ_n G[m][n] · B[offset[k] + n]
+//! correlation: D[k][m] += Σ_n G[n][m] · B[offset[k] + n]
 //! ```
+//!
+//! The first is here, the second in [`correlation`](super::correlation).
 
 use super::simd::{Level, Vector, level};
 

@@ -34,8 +34,10 @@ pub(crate) fn level() -> Level {
 
 /// Runs `work` compiled for the vectors of this processor.
 ///
-/// The compiler is free to vectorise what it inlines; it never fuses a multiplication with an
-/// addition by itself, so the result does not depend on the processor.
+/// The compiler is free to vectorise what it inlines here, which it decides by length: packing and
+/// placing a convolution's pictures stay functions for any processor. (Forcing them in brought nothing
+/// measurable.) It never fuses a multiplication with an addition by itself, so the result does not
+/// depend on the processor.
 #[inline]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     match level() {

@@ -4,17 +4,13 @@ use burn::backend::Flex;
 use burn::prelude::*;
 use rayon::prelude::*;
 
+use super::node::values;
 use super::simd::vectorised;
 use super::{Primitive, contiguous};
 use crate::kernel::AdamStep;
 
 /// Elements per task: 64 KiB of each array, so that a task's slices stay in the second-level cache.
 const CHUNK: usize = 16 * 1024;
-
-fn slice(x: &Primitive) -> &[f32] {
-    x.as_slice::<f32>()
-        .expect("made contiguous f32 by the caller")
-}
 
 /// The elements of a contiguous tensor; copied first if somebody else holds them too.
 fn slice_mut(x: &mut Primitive) -> &mut [f32] {
@@ -41,7 +37,7 @@ pub(crate) fn adam_step<const D: usize>(
     let coefficients = Coefficients::new(step, scale);
     slice_mut(&mut p)
         .par_chunks_mut(CHUNK)
-        .zip(slice(&g).par_chunks(CHUNK))
+        .zip(values(&g).par_chunks(CHUNK))
         .zip(slice_mut(&mut m).par_chunks_mut(CHUNK))
         .zip(slice_mut(&mut v).par_chunks_mut(CHUNK))
         .for_each(|(((p, g), m), v)| coefficients.apply(p, g, m, v));
@@ -100,7 +96,7 @@ pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay:
     let decay = decay as f32;
     slice_mut(&mut a)
         .par_chunks_mut(CHUNK)
-        .zip(slice(&o).par_chunks(CHUNK))
+        .zip(values(&o).par_chunks(CHUNK))
         .for_each(|(a, o)| {
             vectorised(move || {
                 for (a, o) in a.iter_mut().zip(o) {
@@ -115,7 +111,7 @@ pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay:
 pub(crate) fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let device = x.device();
     let x = contiguous(x);
-    let parts: Vec<f64> = slice(&x)
+    let parts: Vec<f64> = values(&x)
         .par_chunks(CHUNK)
         .map(|chunk| f64::from(vectorised(|| squares(chunk))))
         .collect();

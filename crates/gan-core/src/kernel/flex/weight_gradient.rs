@@ -74,15 +74,23 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
     SHARED.set((b_buffer, g_buffer));
     let depth = taps.len();
     let mut gradient = vec![0.0; shape.small_channels * depth];
-    for (m, gradient) in gradient.chunks_mut(depth).enumerate() {
-        for (tap, sums) in taps.iter().zip(sums.chunks(width)) {
-            gradient[tap.weight] = sums[m];
-        }
-    }
+    // Rows of the gradient by the vector, so that a line of the sums is read once.
+    gradient
+        .par_chunks_mut(LANES * depth)
+        .enumerate()
+        .for_each(|(block, gradient)| {
+            for (tap, sums) in taps.iter().zip(sums.chunks_exact(width)) {
+                let column = gradient[tap.weight..].iter_mut().step_by(depth);
+                for (gradient, sum) in column.zip(&sums[block * LANES..]) {
+                    *gradient = *sum;
+                }
+            }
+        });
     gradient
 }
 
-/// `[channel][pixel]` → `[pixel][channel]`, the channels padded with what is there (zeros).
+/// `[channel][pixel]` → `[pixel][channel]`. The padding of the channels keeps what an earlier gradient
+/// left there: nobody reads its sums.
 #[inline]
 fn lay_channels_last(from: &[f32], area: usize, width: usize, to: &mut [f32]) {
     for (block, from) in from.chunks(LANES * area).enumerate() {

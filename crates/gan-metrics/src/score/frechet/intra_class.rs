@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrechetConfig, FrechetDistance, frechet_distance};
-use crate::error::MetricError;
+use super::{FrechetConfig, FrechetDistance, SETS, distance_of};
+use crate::error::{MetricError, check_size};
 use crate::score::ClassMoments;
+use crate::score::classes::class_of;
 
 /// Result of [`intra_class_distance`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,47 +16,37 @@ pub struct IntraClass {
     pub classes: Vec<FrechetDistance>,
 }
 
-/// Fréchet distance of the generated to the real pictures within each class, and its mean: the intra FID of section 4
-/// of [cGANs with Projection Discriminator](https://arxiv.org/abs/1802.05637). It sees generators that
-/// ignore the class, or draw the same picture for each request of one.
+/// Fréchet distance of the generated to the real pictures within each class, and its mean: the intra FID
+/// of section 4 of [cGANs with Projection Discriminator](https://arxiv.org/abs/1802.05637). It sees
+/// generators that ignore the class, or draw the same picture for each request of one.
 ///
 /// # Errors
 ///
-/// As [`frechet_distance`], naming the class; or if the numbers of classes differ.
+/// As [`frechet_distance`](super::frechet_distance), naming the class; or if the numbers of classes
+/// differ.
 pub fn intra_class_distance(
     real: &ClassMoments,
     fake: &ClassMoments,
     config: FrechetConfig,
 ) -> Result<IntraClass, MetricError> {
-    if real.classes() != fake.classes() {
-        return Err(MetricError::Size {
-            what: "classes of the generated pictures".into(),
-            found: fake.classes(),
-            expected: real.classes(),
-            advice: "generate pictures of the classes of the data".into(),
-        });
-    }
+    check_size(
+        "classes of the generated pictures",
+        fake.classes(),
+        real.classes(),
+        "generate pictures of the classes of the data",
+    )?;
     let mut classes = Vec::with_capacity(real.classes());
     for class in 0..real.classes() {
-        let real = real.gaussian("the real pictures", class)?;
-        let fake = fake.gaussian("the generated pictures", class)?;
-        let distance = frechet_distance(&real, &fake, config).map_err(|error| match error {
-            MetricError::TooFew {
-                set,
-                score,
-                found,
-                needed,
-                advice,
-            } => MetricError::TooFew {
-                set: format!("class {class} of {set}"),
-                score,
-                found,
-                needed,
-                advice,
-            },
-            other => other,
-        })?;
-        classes.push(distance);
+        let sets = [
+            &real.gaussian(SETS[0], class)?,
+            &fake.gaussian(SETS[1], class)?,
+        ];
+        let names = SETS.map(|set| class_of(class, set));
+        classes.push(distance_of(
+            names.each_ref().map(String::as_str),
+            sets,
+            config,
+        )?);
     }
     let sum: f64 = classes.iter().map(|distance| distance.value).sum();
     Ok(IntraClass {
@@ -68,6 +59,7 @@ pub fn intra_class_distance(
 mod tests {
     use gan_core::rng::Stream;
 
+    use super::super::frechet_distance;
     use super::super::tests::gaussian;
     use super::*;
     use crate::score::Rows;

@@ -9,18 +9,24 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use self::factor::factor;
+use self::factor::{Factor, factor};
 pub use self::intra_class::{IntraClass, intra_class_distance};
 use self::singular_values::nuclear_norm;
 use super::matrix::{View, multiply};
 use super::moments::Gaussian;
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count, check_size};
+
+/// How errors call the two sets.
+const SETS: [&str; 2] = ["the real pictures", "the generated pictures"];
+/// Rows of the product of the roots that are computed together.
+const STRIPE: usize = 64;
 
 /// What is allowed in a [`frechet_distance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrechetConfig {
-    /// Go on with fewer pictures than features. The covariance then has no full rank; the distance is still
-    /// exact for it, but biased upwards, and does not compare with one from more pictures. Default: `false`
+    /// Go on with fewer pictures than features. The covariance then has no full rank; the distance is
+    /// still exact for it, but biased upwards, and does not compare with one from more pictures.
+    /// Default: `false`
     pub allow_few: bool,
 }
 
@@ -51,7 +57,8 @@ pub struct SetRank {
 }
 
 impl FrechetDistance {
-    /// Whether a covariance has not full rank: too few pictures, or features that depend on each other.
+    /// Whether a covariance has not full rank: too few pictures, or features that depend on each
+    /// other.
     pub fn is_rank_deficient(&self) -> bool {
         self.real.rank.min(self.fake.rank) < self.size
     }
@@ -74,45 +81,39 @@ impl fmt::Display for FrechetDistance {
 /// Distance of two Gaussians, `‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½)`: equation 6 of
 /// [GANs Trained by a Two Time-Scale Update Rule](https://arxiv.org/abs/1706.08500).
 ///
-/// `tr (Σ₁Σ₂)^½` is the sum of the roots of the eigenvalues of `Σ₁^½ Σ₂ Σ₁^½`. With roots `Σᵢ = RᵢᵀRᵢ` these are
-/// the singular values of `R₁R₂ᵀ`, and so they are computed: no eigenvalue is rounded before its root
-/// is taken, so nothing is lost where a covariance has not full rank, and nothing can become imaginary
-/// or NaN. The ranks are in the result.
+/// `tr (Σ₁Σ₂)^½` is the sum of the roots of the eigenvalues of `Σ₁^½ Σ₂ Σ₁^½`. With `Σᵢ = RᵢᵀRᵢ` these
+/// roots are the singular values of `R₁R₂ᵀ`, and so they are computed: no eigenvalue is rounded before
+/// its root is taken, so nothing is lost where a covariance has not full rank, and nothing can become
+/// imaginary or NaN. The ranks are in the result.
 ///
 /// # Errors
 ///
-/// If the sizes differ, a number is not finite, or a set has fewer pictures than features and that is not
-/// allowed.
+/// If the sizes differ, a number is not finite, or a set has fewer pictures than features and that is
+/// not allowed.
 pub fn frechet_distance(
     real: &Gaussian,
     fake: &Gaussian,
     config: FrechetConfig,
 ) -> Result<FrechetDistance, MetricError> {
-    let sets = [
-        ("the real pictures", real),
-        ("the generated pictures", fake),
-    ];
-    for (set, gaussian) in sets {
-        check(set, gaussian, real.size(), config)?;
-    }
+    distance_of(SETS, [real, fake], config)
+}
+
+/// [`frechet_distance`] of sets that errors call by `names`.
+fn distance_of(
+    names: [&str; 2],
+    [real, fake]: [&Gaussian; 2],
+    config: FrechetConfig,
+) -> Result<FrechetDistance, MetricError> {
     let size = real.size();
+    for (name, gaussian) in names.into_iter().zip([real, fake]) {
+        check(name, gaussian, size, config)?;
+    }
     let (root_real, root_fake) = rayon::join(
         || factor(&real.covariance, &real.mean),
         || factor(&fake.covariance, &fake.mean),
     );
     let ranks = [root_real.rank, root_fake.rank];
-    let mut product = vec![0.0; ranks[0] * ranks[1]];
-    if ranks[1] > 0 {
-        let fake = View::new(&root_fake.rows, ranks[1], size, size).transposed();
-        let stripe = 64;
-        let stripes = product.par_chunks_mut(stripe * ranks[1]);
-        stripes
-            .zip(root_real.rows.par_chunks(stripe * size))
-            .for_each(|(product, rows)| {
-                let real = View::new(rows, rows.len() / size, size, size);
-                multiply(product, 0.0, 1.0, real, fake);
-            });
-    }
+    let product = product_of_roots(&root_real, &root_fake, size);
     let trace_of_root = nuclear_norm(product, ranks[0], ranks[1]);
     let trace = |g: &Gaussian| g.covariance.iter().step_by(size + 1).sum::<f64>();
     let mean_term: f64 = real
@@ -139,40 +140,55 @@ pub fn frechet_distance(
     })
 }
 
+/// `R₁R₂ᵀ`, row-major `[rank, rank]`.
+fn product_of_roots(real: &Factor, fake: &Factor, size: usize) -> Vec<f64> {
+    let mut product = vec![0.0; real.rank * fake.rank];
+    if product.is_empty() {
+        return product;
+    }
+    let right = View::new(&fake.rows, fake.rank, size, size).transposed();
+    product
+        .par_chunks_mut(STRIPE * fake.rank)
+        .zip(real.rows.par_chunks(STRIPE * size))
+        .for_each(|(product, rows)| {
+            let left = View::new(rows, rows.len() / size, size, size);
+            multiply(product, 0.0, 1.0, left, right);
+        });
+    product
+}
+
+/// Whether a set can be compared with one of `size` features.
 fn check(
     set: &str,
     gaussian: &Gaussian,
     size: usize,
     config: FrechetConfig,
 ) -> Result<(), MetricError> {
-    if gaussian.size() != size || gaussian.covariance.len() != size * size {
-        return Err(MetricError::Size {
-            what: format!("{set}: features of a picture"),
-            found: gaussian.size(),
-            expected: size,
-            advice: "use the same features for both sets".into(),
-        });
-    }
+    let advice = "use the same features for both sets";
+    let what = format_args!("{set}: features of a picture");
+    check_size(what, gaussian.size(), size, advice)?;
+    let what = format_args!("{set}: numbers of the covariance");
+    check_size(what, gaussian.covariance.len(), size * size, advice)?;
     let bad = |values: &[f64]| values.iter().position(|value| !value.is_finite());
     if let Some(at) = bad(&gaussian.mean).or_else(|| bad(&gaussian.covariance)) {
         return Err(MetricError::Pictures {
             place: set.to_owned(),
-            reason: format!("their statistics are not finite (feature {})", at % size),
-        });
-    }
-    if gaussian.count < size as u64 && !config.allow_few {
-        return Err(MetricError::TooFew {
-            set: set.to_owned(),
-            score: "a Fréchet distance",
-            found: gaussian.count,
-            needed: size as u64,
-            advice: format!(
-                "give as many pictures as there are features ({size}) or more, or allow few (the value \
-                 is then biased upwards)"
+            reason: format!(
+                "their statistics are not finite (feature {}); check the pictures and the weights of \
+                 the features",
+                at % size
             ),
         });
     }
-    Ok(())
+    if config.allow_few {
+        return Ok(());
+    }
+    let advice = format_args!(
+        "give as many pictures as there are features ({size}) or more, or allow few (the value \
+         is then biased upwards)"
+    );
+    let (score, needed) = ("a Fréchet distance", size as u64);
+    check_count(set, score, gaussian.count, needed, advice)
 }
 
 #[cfg(test)]
@@ -300,5 +316,8 @@ mod tests {
         let mut broken = many.clone();
         broken.mean[3] = f64::NAN;
         assert!(text(&broken, &many).contains("not finite (feature 3)"));
+        let mut cut = many.clone();
+        cut.covariance.pop();
+        assert!(text(&cut, &many).contains("numbers of the covariance: 63 instead of 64"));
     }
 }

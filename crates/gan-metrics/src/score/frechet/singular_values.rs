@@ -14,9 +14,10 @@ const HALVINGS: usize = 54;
 /// Sum of the singular values of a matrix, row-major `[rows, columns]`: its nuclear norm. Exact to
 /// rounding, relative to the largest of them, whatever the rank.
 ///
-/// Reflections from both sides (Golub and Kahan, 1965) leave two diagonals `d` and `e`. The singular values
-/// are the positive eigenvalues of the symmetric tridiagonal matrix with zeros on the diagonal and `d₁ e₁ d₂ e₂ …`
-/// beside it, which are found by counting (Sturm's theorem) and halving. No step can fail to converge.
+/// Reflections from both sides (Golub and Kahan, 1965) leave two diagonals `d` and `e`. The singular
+/// values are the positive eigenvalues of the symmetric tridiagonal matrix with zeros on the diagonal
+/// and `d₁ e₁ d₂ e₂ …` beside it, which are found by counting (Sturm's theorem) and halving. No step can
+/// fail to converge.
 pub(super) fn nuclear_norm(matrix: Vec<f64>, rows: usize, columns: usize) -> f64 {
     if rows.min(columns) == 0 {
         return 0.0;
@@ -57,7 +58,8 @@ impl Reflection {
     }
 }
 
-/// Reflects from both sides until two diagonals are left: `d₁ e₁ d₂ …` of `[rows, columns]`, rows ≥ columns.
+/// Reflects from both sides until two diagonals are left: `d₁ e₁ d₂ …` of `[rows, columns]`,
+/// rows ≥ columns.
 ///
 /// One pass over the matrix per column: reflecting a row from the left, from the right, and adding its
 /// share to the products that the next column needs, while it is in the cache.

@@ -1,0 +1,239 @@
+//! The games of classes, preset by preset.
+
+use gan_core::game::{Clock, Game, SampleRequest};
+use gan_core::loss::AdversarialLoss;
+use gan_core::nn::{ImageCriticConfig, LabelHead, Norm};
+
+use super::*;
+use crate::{CLASS_PRESETS, class_preset};
+
+const CLASSES: usize = 3;
+
+fn image() -> ImageShape {
+    ImageShape::new(1, 8)
+}
+
+fn labelled(clock: &Clock, image: ImageShape, count: usize) -> ClassBatch {
+    let shape = [count, image.channels, image.size, image.size];
+    let device = Device::flex();
+    let images = clock.stream("real").uniform(shape, -1.0, 1.0, &device);
+    let labels: Vec<i64> = (0..count).map(|i| (i % CLASSES) as i64).collect();
+    ClassBatch {
+        images,
+        labels: Some(Tensor::from_data(TensorData::new(labels, [count]), &device)),
+    }
+}
+
+fn play(config: &ClassGanConfig, game: &mut ImageClassGan, rounds: core::ops::Range<u64>) {
+    for round in rounds {
+        let mut clock = Clock::new(1);
+        (clock.round, clock.images) = (round, 6 * round);
+        let batch = config.batch_size as u64;
+        clock.images = batch * round;
+        let report = game.round(labelled(&clock, config.image(), config.batch_size), &clock);
+        for (scalar, value) in report.read() {
+            assert!(value.is_finite(), "{}: {scalar} is {value}", config.preset);
+        }
+    }
+}
+
+fn small(name: &str) -> ClassGanConfig {
+    let mut config = class_preset(name, image(), CLASSES).unwrap();
+    config.batch_size = 4 * config.gan.critic_steps;
+    config
+}
+
+/// Names of the heads, for the table of heads.
+fn with_head(head: LabelHead) -> ClassGanConfig {
+    let mut config = small("acgan");
+    match &mut config.critic {
+        ClassCriticConfig::Image { head: old, .. } => *old = head,
+        other => panic!("{other:?}"),
+    }
+    config.preset = format!("{head:?}");
+    config
+}
+
+fn heads() -> Vec<LabelHead> {
+    vec![
+        LabelHead::Projection,
+        LabelHead::auxiliary(),
+        LabelHead::TwinAuxiliary { weight: 1.0 },
+        LabelHead::KPlusOne { weight: 1.0 },
+        LabelHead::AuxiliaryDiscriminative { weight: 1.0 },
+        LabelHead::Contrastive {
+            size: 5,
+            temperature: 1.0,
+            weight: 1.0,
+        },
+        LabelHead::DataToData {
+            size: 5,
+            temperature: 0.5,
+            positive_margin: 0.98,
+            negative_margin: -0.02,
+            weight: 1.0,
+        },
+    ]
+}
+
+fn assert_everybody_moves(config: &ClassGanConfig) {
+    let device = Device::flex();
+    let mut game = config.init(1, &device).unwrap();
+    let before = game.state();
+    play(config, &mut game, 0..2);
+    let after = game.state();
+    for group in ["generator", "critic"] {
+        for (path, old) in &before.groups[group] {
+            // A single row has a single direction.
+            if path.ends_with("spectral_norm.u") && old.shape().to_vec() == [1] {
+                continue;
+            }
+            // A relativistic loss sees differences of scores only.
+            let relativistic = config.gan.loss == AdversarialLoss::RelativisticAverage;
+            if relativistic && path.ends_with("logit.bias") {
+                continue;
+            }
+            let new = &after.groups[group][path];
+            assert_ne!(new, old, "{}: {group} {path} did not move", config.preset);
+        }
+    }
+    let rows = config.fixed_rows(2, &mut Stream::new(1, "rows", 0), &device);
+    let request = SampleRequest {
+        latents: rows.joined(),
+        averaged: true,
+    };
+    let drawn = game.sample(&request).dims();
+    let shown = config.num_classes();
+    assert_eq!(drawn, [2 * shown, 1, 8, 8], "{}", config.preset);
+}
+
+#[test]
+fn every_preset_plays_two_rounds_and_all_parameters_move() {
+    for name in CLASS_PRESETS {
+        assert_everybody_moves(&small(name));
+    }
+}
+
+#[test]
+fn every_head_plays_two_rounds_and_all_parameters_move() {
+    for head in heads() {
+        assert_everybody_moves(&with_head(head));
+    }
+}
+
+#[test]
+fn every_preset_goes_on_to_the_bit_after_a_restore() {
+    let device = Device::flex();
+    for name in CLASS_PRESETS {
+        let config = small(name);
+        let mut whole = config.init(1, &device).unwrap();
+        play(&config, &mut whole, 0..3);
+        let mut first = config.init(1, &device).unwrap();
+        play(&config, &mut first, 0..2);
+        let mut second = config.init(2, &device).unwrap();
+        second.restore(&first.state()).unwrap();
+        play(&config, &mut second, 2..3);
+        assert_eq!(second.state(), whole.state(), "{name}");
+    }
+}
+
+#[test]
+fn every_preset_comes_back_from_a_file_and_refuses_unknown_fields() {
+    for name in CLASS_PRESETS {
+        let config = small(name);
+        let text = serde_json::to_string(&config).unwrap();
+        let read: ClassGanConfig = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, config);
+        let mut value = serde_json::to_value(&config).unwrap();
+        value["batchsize"] = 3.into();
+        let error = serde_json::from_value::<ClassGanConfig>(value).unwrap_err();
+        assert!(error.to_string().contains("batchsize"), "{error}");
+    }
+}
+
+#[test]
+fn another_class_is_another_picture_of_the_same_latent() {
+    let device = Device::flex();
+    for name in CLASS_PRESETS {
+        let config = small(name);
+        let mut game = config.init(1, &device).unwrap();
+        // Tables of classes begin at zero.
+        play(&config, &mut game, 0..1);
+        let rows = config.rows(&[7, 7], &[0, 1], None, &device).joined();
+        let request = SampleRequest {
+            latents: rows,
+            averaged: false,
+        };
+        let pictures = game.sample(&request);
+        let difference = pictures.clone().narrow(0, 0, 1) - pictures.narrow(0, 1, 1);
+        let largest = difference.abs().max().into_scalar::<f32>();
+        assert!(largest > 1e-6, "{name}: {largest}");
+    }
+}
+
+#[test]
+fn the_paper_of_2014_has_its_parameters() {
+    let config = class_preset("cgan", ImageShape::new(1, 28), 10).unwrap();
+    let counts = config.init(1, &Device::flex()).unwrap().parameter_counts();
+    let generator = 100 * 200 + 200 + 10 * 1000 + 1000 + 1200 * 1200 + 1200 + 1200 * 784 + 784;
+    let critic = 784 * 1200 + 1200 + 10 * 250 + 250 + 290 * 960 + 960 + 240 + 1;
+    assert_eq!(counts, [("generator", generator), ("critic", critic)]);
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused_by_name() {
+    let refused = |edit: &dyn Fn(&mut ClassGanConfig)| {
+        let mut config = small("cgan-conv");
+        edit(&mut config);
+        let error = config.validate().unwrap_err();
+        assert_eq!(config.init(1, &Device::flex()).unwrap_err(), error);
+        error.field
+    };
+    let field = refused(&|config| config.condition = Condition::Classes { count: 4 });
+    assert_eq!(field, "generator.latent_size");
+    assert_eq!(refused(&|config| config.batch_size = 0), "batch_size");
+    assert_eq!(refused(&|config| config.batch_size = 1), "batch_size");
+    assert_eq!(
+        refused(&|config| config.total_kimg = f64::NAN),
+        "total_kimg"
+    );
+    let other = small("acgan").critic;
+    let wide = class_preset("acgan", ImageShape::new(3, 8), CLASSES).unwrap();
+    assert_eq!(
+        refused(&|config| config.critic = wide.critic.clone()),
+        "critic.image"
+    );
+    let normed = |config: &mut ClassGanConfig| {
+        config.critic = other.clone();
+        if let ClassCriticConfig::Image {
+            network: ImageCriticConfig::Conv(network),
+            ..
+        } = &mut config.critic
+        {
+            network.norm = Norm::batch();
+        }
+    };
+    assert_eq!(refused(&normed), "critic.norm");
+    let input = |config: &mut ClassGanConfig| {
+        if let ClassGeneratorConfig::Image { input, .. } = &mut config.generator {
+            *input = ClassInput::Plane;
+        }
+    };
+    assert_eq!(refused(&input), "generator.input");
+    let bad = LabelHead::Auxiliary {
+        weight: -1.0,
+        on_fake: true,
+    };
+    let field = with_head(bad).validate().unwrap_err().field;
+    assert_eq!(field, "critic.head.weight");
+}
+
+#[test]
+fn presets_for_labels_want_labels() {
+    for name in CLASS_PRESETS {
+        let result = class_preset(name, image(), 0);
+        assert_eq!(result.is_ok(), name == "infogan", "{name}");
+    }
+    let error = class_preset("nobody", image(), 3).unwrap_err();
+    assert!(error.to_string().contains("cgan-conv, cgan"), "{error}");
+}
