@@ -279,7 +279,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
         let part = part_size(images, steps);
         let classes = self.real_classes(&batch);
         let pictures = Tensor::from_inner(batch.images.inner());
-        self.pair.advance_spectral_norms();
+        self.pair.begin_round(clock);
         let mut draws = Draws::new(&self.config, clock);
         let mut random_classes = clock.stream("classes");
 

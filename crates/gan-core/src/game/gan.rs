@@ -278,7 +278,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
         let images = Self::batch_size(&batch);
         let part = part_size(images, self.config.critic_steps);
         let batch = Tensor::from_inner(batch.inner());
-        self.pair.advance_spectral_norms();
+        self.pair.begin_round(clock);
         let mut draws = Draws::new(&self.config, clock);
         draws.warp = self.draw_warp(part, batch.dims(), clock);
 

@@ -6,6 +6,7 @@ use burn::prelude::*;
 use super::{Clock, Ema, GanConfig, Player, State, StateError};
 use crate::error::ConfigError;
 use crate::nn::{Generator, advance_spectral_norms, has_spectral_norms};
+use crate::optim::LearningRateSchedule;
 
 /// A generator with its average, and a critic.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Pair<G: Module, C: Module> {
     pub(crate) average: Option<Ema<G>>,
     /// Whether generator and critic have layers with spectral normalisation.
     spectral: [bool; 2],
+    schedule: Option<LearningRateSchedule>,
     pub(crate) device: Device,
 }
 
@@ -57,14 +59,21 @@ impl<G: Module, C: Module> Pair<G, C> {
                 has_spectral_norms(generator.module()),
                 has_spectral_norms(critic.module()),
             ],
+            schedule: config.learning_rate_schedule,
             generator,
             critic: critic.with_gradient_clipping(clip),
             device,
         })
     }
 
-    /// Layers with spectral normalisation improve their estimate, once in a round.
-    pub(crate) fn advance_spectral_norms(&self) {
+    /// What happens once before a round: the learning rates follow their schedule, layers with spectral
+    /// normalisation improve their estimate.
+    pub(crate) fn begin_round(&mut self, clock: &Clock) {
+        if let Some(schedule) = self.schedule {
+            let factor = schedule.factor_at(clock);
+            self.generator.set_learning_rate_factor(factor);
+            self.critic.set_learning_rate_factor(factor);
+        }
         let [generator, critic] = self.spectral;
         if generator {
             advance_spectral_norms(self.generator.module());

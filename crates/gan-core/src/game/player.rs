@@ -131,6 +131,11 @@ impl<M: Module> Player<M> {
         self.optimizer.scale_learning_rate(factor);
     }
 
+    /// Sets what a schedule multiplies the learning rate by until it is set again; not part of the state.
+    pub fn set_learning_rate_factor(&mut self, factor: f64) {
+        self.optimizer.set_learning_rate_factor(factor);
+    }
+
     /// Puts weights (group `name`) and optimiser (group `name-optimizer`) into `state`.
     pub fn save(&self, state: &mut State) {
         state

@@ -143,7 +143,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for SemiSupervised<G, C> {
     /// Panics if it was given no labelled pictures.
     fn round(&mut self, batch: Tensor<4>, clock: &Clock) -> Report {
         let images = Self::batch_size(&batch);
-        self.pair.advance_spectral_norms();
+        self.pair.begin_round(clock);
         let mut draws = Draws::new(&self.config, clock);
         let real = draws.add_noise(Tensor::from_inner(batch.inner()));
 

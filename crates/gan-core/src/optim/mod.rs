@@ -2,7 +2,9 @@
 
 mod config;
 mod optimizer;
+mod schedule;
 
 pub use config::OptimizerConfig;
 pub use optimizer::Optimizer;
 pub(crate) use optimizer::Update;
+pub use schedule::LearningRateSchedule;

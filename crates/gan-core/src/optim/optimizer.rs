@@ -18,6 +18,8 @@ use crate::kernel::{AdamStep, adam_step};
 pub struct Optimizer {
     config: OptimizerConfig,
     lr_scale: f64,
+    /// Of the schedule, for the round being played; not part of the state.
+    lr_factor: f64,
     time: u64,
     moments: HashMap<ParamId, Moments>,
 }
@@ -37,6 +39,7 @@ impl Optimizer {
         Self {
             config,
             lr_scale: 1.0,
+            lr_factor: 1.0,
             time: 0,
             moments: HashMap::new(),
         }
@@ -50,6 +53,11 @@ impl Optimizer {
     /// Multiplies the learning rate of all coming steps.
     pub fn scale_learning_rate(&mut self, factor: f64) {
         self.lr_scale *= factor;
+    }
+
+    /// Sets what a schedule multiplies the learning rate by until it is set again.
+    pub(crate) fn set_learning_rate_factor(&mut self, factor: f64) {
+        self.lr_factor = factor;
     }
 
     /// Begins a step; `scale` multiplies every gradient, and a scale that is not finite makes the
@@ -136,7 +144,7 @@ impl Update<'_> {
         gradient: Tensor<1>,
     ) -> Tensor<1> {
         let optimizer = &mut *self.optimizer;
-        let lr = optimizer.config.lr() * optimizer.lr_scale;
+        let lr = optimizer.config.lr() * optimizer.lr_scale * optimizer.lr_factor;
         let moments = optimizer.moments.remove(&id).unwrap_or_else(|| {
             (0..optimizer.config.moment_count())
                 .map(|_| parameter.zeros_like())

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 use crate::game::{Clock, EmaConfig};
 use crate::loss::AdversarialLoss;
 use crate::nn::check_not_negative;
-use crate::optim::OptimizerConfig;
+use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{ConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig, TopKConfig};
 use crate::sample::LatentPrior;
 
@@ -27,6 +27,9 @@ pub struct GanConfig {
     pub generator_optimizer: OptimizerConfig,
     /// What moves the critic.
     pub critic_optimizer: OptimizerConfig,
+    /// How both learning rates change as pictures are shown. Default: not at all.
+    #[serde(default)]
+    pub learning_rate_schedule: Option<LearningRateSchedule>,
     /// How far below 1 the critic's target for real samples is, in `[0, 1)`; 0.1 is usual. Default:
     /// none.
     #[serde(default)]
@@ -109,6 +112,7 @@ impl GanConfig {
             critic_steps: 1,
             generator_optimizer: optimizer,
             critic_optimizer: optimizer,
+            learning_rate_schedule: None,
             label_smoothing: None,
             instance_noise: None,
             gradient_clip_norm: None,
@@ -151,6 +155,10 @@ impl GanConfig {
         self.critic_optimizer
             .validate()
             .map_err(|error| error.within("critic_optimizer"))?;
+        if let Some(schedule) = self.learning_rate_schedule {
+            let within = |error: ConfigError| error.within("learning_rate_schedule");
+            schedule.validate().map_err(within)?;
+        }
         self.loss
             .with_label_smoothing(self.label_smoothing.unwrap_or(0.0))?;
         if let Some(noise) = self.instance_noise {

@@ -6,7 +6,7 @@ use super::*;
 use crate::dual::Dual;
 use crate::game::{EmaConfig, snapshot_module};
 use crate::loss::AdversarialLoss;
-use crate::optim::OptimizerConfig;
+use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{PenaltyConfig, PenaltyRule};
 use crate::sample::LatentPrior;
 
@@ -617,6 +617,32 @@ fn parameters_are_counted_and_learning_rates_scaled() {
 }
 
 #[test]
+fn a_schedule_slows_both_players_by_the_clock_alone() {
+    let mut settings = config();
+    settings.learning_rate_schedule = Some(LearningRateSchedule::Linear {
+        from_kimg: 0.0,
+        until_kimg: 1.0,
+        factor: 0.0,
+    });
+    let mut game = game(settings);
+    let (mut early, mut late) = (Clock::new(0), Clock::new(0));
+    early.images = 500;
+    late.images = 1000;
+    // Running statistics move without any learning rate.
+    let weights = |game: &Gan<_, _, 2>| {
+        let state = game.state();
+        ["generator", "critic"].map(|player| state.groups[player]["third.weight"].clone())
+    };
+    let start = weights(&game);
+    game.round(batch(0, 4), &late);
+    assert_eq!(weights(&game), start);
+    game.round(batch(0, 4), &early);
+    let moved = weights(&game);
+    assert!(moved.iter().zip(&start).all(|(new, old)| new != old));
+    assert_eq!(game.state().numbers["critic.lr_scale"], 1.0);
+}
+
+#[test]
 fn what_is_wrong_with_a_configuration_is_named() {
     let field = |edit: &dyn Fn(&mut GanConfig)| {
         let mut config = full();
@@ -644,6 +670,11 @@ fn what_is_wrong_with_a_configuration_is_named() {
     assert_eq!(
         field(&|c| c.generator_optimizer = bad),
         "generator_optimizer.lr"
+    );
+    let late = LearningRateSchedule::InverseSquareRoot { from_kimg: 0.0 };
+    assert_eq!(
+        field(&|c| c.learning_rate_schedule = Some(late)),
+        "learning_rate_schedule.from_kimg"
     );
     let noise = |std, until_kimg| InstanceNoise { std, until_kimg };
     assert_eq!(

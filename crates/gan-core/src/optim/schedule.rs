@@ -1,0 +1,131 @@
+//! Learning rates that change while a game goes on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ConfigError;
+use crate::game::Clock;
+
+/// What both learning rates are multiplied by in the course of a game. It depends on the pictures shown
+/// alone, so that a resumed game needs no state for it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum LearningRateSchedule {
+    /// 1, then a straight line to `factor`, which then stays: constant for the first half and falling to
+    /// 0 in pix2pix and [CycleGAN](https://arxiv.org/abs/1703.10593) (section 4 there). With
+    /// `from_kimg = 0` and `factor` above 1 it is a warm-up.
+    Linear {
+        /// Thousands of real samples before it falls, 0 or more.
+        from_kimg: f64,
+        /// Thousands of real samples when it is down, above `from_kimg`.
+        until_kimg: f64,
+        /// What is left, 0 or more.
+        factor: f64,
+    },
+    /// `min(1, √(from / kimg))`: falls ever more slowly and needs no known end.
+    InverseSquareRoot {
+        /// Thousands of real samples before it falls, above 0.
+        from_kimg: f64,
+    },
+}
+
+impl LearningRateSchedule {
+    /// The factor at `clock`.
+    pub fn factor_at(&self, clock: &Clock) -> f64 {
+        let kimg = clock.kimg();
+        match *self {
+            Self::Linear {
+                from_kimg,
+                until_kimg,
+                factor,
+            } => {
+                let part = ((kimg - from_kimg) / (until_kimg - from_kimg)).clamp(0.0, 1.0);
+                1.0 + part * (factor - 1.0)
+            }
+            Self::InverseSquareRoot { from_kimg } if kimg <= from_kimg => 1.0,
+            Self::InverseSquareRoot { from_kimg } => (from_kimg / kimg).sqrt(),
+        }
+    }
+
+    /// Says what is wrong with the numbers.
+    ///
+    /// # Errors
+    ///
+    /// If a number is not finite or outside its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |name: &str, value: f64, allowed: String, ok: bool| {
+            if ok && value.is_finite() {
+                Ok(())
+            } else {
+                Err(ConfigError::new(name, value, allowed))
+            }
+        };
+        match *self {
+            Self::Linear {
+                from_kimg,
+                until_kimg,
+                factor,
+            } => {
+                let zero = "a finite number, 0 or more";
+                check("from_kimg", from_kimg, zero.into(), from_kimg >= 0.0)?;
+                let later = format!("a finite number above from_kimg, {from_kimg}");
+                check("until_kimg", until_kimg, later, until_kimg > from_kimg)?;
+                check("factor", factor, zero.into(), factor >= 0.0)
+            }
+            Self::InverseSquareRoot { from_kimg } => {
+                let above = "a finite number above 0".into();
+                check("from_kimg", from_kimg, above, from_kimg > 0.0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(schedule: LearningRateSchedule, kimg: u64) -> f64 {
+        let mut clock = Clock::new(0);
+        clock.images = kimg * 1000;
+        schedule.factor_at(&clock)
+    }
+
+    #[test]
+    fn a_line_between_two_plateaus() {
+        let schedule = LearningRateSchedule::Linear {
+            from_kimg: 100.0,
+            until_kimg: 200.0,
+            factor: 0.2,
+        };
+        for (kimg, factor) in [(0, 1.0), (100, 1.0), (150, 0.6), (200, 0.2), (900, 0.2)] {
+            assert!((at(schedule, kimg) - factor).abs() < 1e-12, "{kimg}");
+        }
+    }
+
+    #[test]
+    fn the_root_halves_when_the_pictures_quadruple() {
+        let schedule = LearningRateSchedule::InverseSquareRoot { from_kimg: 50.0 };
+        for (kimg, factor) in [(0, 1.0), (50, 1.0), (200, 0.5), (800, 0.25)] {
+            assert!((at(schedule, kimg) - factor).abs() < 1e-12, "{kimg}");
+        }
+    }
+
+    #[test]
+    fn wrong_numbers_are_named() {
+        let linear = |from_kimg, until_kimg, factor| LearningRateSchedule::Linear {
+            from_kimg,
+            until_kimg,
+            factor,
+        };
+        let root = |from_kimg| LearningRateSchedule::InverseSquareRoot { from_kimg };
+        for (schedule, field) in [
+            (linear(-1.0, 2.0, 0.0), "from_kimg"),
+            (linear(2.0, 2.0, 0.0), "until_kimg"),
+            (linear(2.0, f64::INFINITY, 0.0), "until_kimg"),
+            (linear(0.0, 2.0, f64::NAN), "factor"),
+            (root(0.0), "from_kimg"),
+        ] {
+            let error = schedule.validate().unwrap_err();
+            assert_eq!(error.field, field);
+        }
+    }
+}
