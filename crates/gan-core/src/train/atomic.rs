@@ -22,8 +22,13 @@ pub(crate) fn is_temporary(name: &str) -> bool {
     })
 }
 
-/// Writes a file under a temporary name, syncs it and gives it its name.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file under a temporary name, syncs it and gives it its name: a reader, a crash or a full
+/// disk never sees half of it.
+///
+/// # Errors
+///
+/// Those of the operating system. An existing file of the name then stays as it was.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_name(path);
     let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {

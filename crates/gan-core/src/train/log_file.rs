@@ -1,10 +1,12 @@
-//! `log.jsonl`: one line per log interval.
+//! Files of JSON lines: `log.jsonl`, a line per log interval, and `metric-NAME.jsonl`, a line per
+//! evaluation.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunDirError;
@@ -45,12 +47,45 @@ impl LogEntry {
     }
 }
 
+/// A line of `metric-NAME.jsonl`: a score, and how it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricEntry {
+    /// Rounds played.
+    pub round: u64,
+    /// Real pictures shown to the critic, in thousands.
+    pub kimg: f64,
+    /// The score; `None` where it was not finite.
+    pub value: Option<f64>,
+    /// The features it was computed from, with weights and resizing, as in `digits-1fb9a6ca`.
+    pub features: String,
+    /// Generated pictures.
+    pub samples: u64,
+    /// Real pictures they were compared with; 0 if with none.
+    #[serde(default)]
+    pub reals: u64,
+    /// The data set that the real pictures are from.
+    pub data: String,
+}
+
 /// Reads a log. A last line that is cut off is left out; no file is an empty log.
 ///
 /// # Errors
 ///
 /// If the file cannot be read, or a line in the middle is not what was written there.
 pub fn read_log(path: &Path) -> Result<Vec<LogEntry>, RunDirError> {
+    read_lines(path)
+}
+
+/// Reads the scores that an [`Evaluate`](super::Evaluate) wrote, as [`read_log`] reads a log.
+///
+/// # Errors
+///
+/// If the file cannot be read, or a line in the middle is not what was written there.
+pub fn read_metric(path: &Path) -> Result<Vec<MetricEntry>, RunDirError> {
+    read_lines(path)
+}
+
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RunDirError> {
     let text = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         text => text.map_err(RunDirError::io(path, "read the file"))?,
@@ -97,6 +132,11 @@ impl LogWriter {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(kept as u64)?;
         Ok(Self(file))
+    }
+
+    /// Whether no line was kept or written.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.0.metadata()?.len() == 0)
     }
 
     /// Adds a line.

@@ -97,6 +97,7 @@ mod notice;
 mod run_dir;
 mod trainer;
 
+pub use atomic::write_atomically;
 pub use cadence::Every;
 pub use checkpoint::{Best, Better, Checkpoints, Extra, Found, Saved};
 pub use config::TrainConfig;
@@ -104,8 +105,10 @@ pub use config_difference::config_difference;
 pub use error::{BoxError, CheckpointError, Damage, RunDirError, TrainError};
 pub use guard::{Diagnosis, GuardConfig};
 pub use hook::{Context, Hook};
-pub use hooks::{Log, LossPlot, Progress, ProgressSink, Samples, ShowProgress};
-pub use log_file::{LogEntry, read_log};
+pub use hooks::{
+    Evaluate, Log, LossPlot, Measurement, Progress, ProgressSink, Samples, ShowProgress,
+};
+pub use log_file::{LogEntry, MetricEntry, read_log, read_metric};
 pub use notice::Notice;
 pub use run_dir::{DataInfo, RunDir, RunInfo, RunLock};
 pub use trainer::{End, Outcome, Trainer};

@@ -44,6 +44,26 @@ pub enum Notice {
         /// Distance between samples as a part of the largest there was.
         part: f64,
     },
+    /// The game was scored.
+    Scored {
+        /// Where.
+        clock: Clock,
+        /// Name of the score, as in `fid`.
+        metric: String,
+        /// Its value.
+        value: f64,
+        /// Whether it is the best so far; `None` for a score that does not decide that.
+        best: Option<bool>,
+    },
+    /// The run ends because its score has not become better for too long.
+    NoBetter {
+        /// Where.
+        clock: Clock,
+        /// Name of the score.
+        metric: String,
+        /// Evaluations since the best one.
+        evaluations: u64,
+    },
     /// The critic tells all samples apart, so the generator learns nothing.
     CriticWon {
         /// Where.
@@ -91,6 +111,30 @@ impl fmt::Display for Notice {
                  generator, minibatch standard deviation in the critic, or larger batches",
                 clock.kimg(),
                 part * 100.0
+            ),
+            Self::Scored {
+                clock,
+                metric,
+                value,
+                best,
+            } => {
+                let best = best.unwrap_or(false);
+                write!(
+                    f,
+                    "at {:.1} kimg {metric} {value:.4}{}",
+                    clock.kimg(),
+                    if best { ", the best so far" } else { "" }
+                )
+            }
+            Self::NoBetter {
+                clock,
+                metric,
+                evaluations,
+            } => write!(
+                f,
+                "stopping at {:.1} kimg: {metric} has not become better in the last {evaluations} \
+                 evaluations; the best checkpoint is kept",
+                clock.kimg()
             ),
             Self::CriticWon { clock } => write!(
                 f,

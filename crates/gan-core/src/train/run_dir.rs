@@ -12,11 +12,17 @@ use super::atomic::{remove_temporaries, write_atomically};
 use super::config_difference;
 use super::error::RunDirError;
 
+/// Begins the names of files of scores.
+const METRIC: &str = "metric-";
+/// Ends them.
+const LINES: &str = ".jsonl";
+
 /// The folder of one run. Only this type knows where things are.
 ///
 /// ```text
 /// runs/00000-mnist/
 ///   config.json   run.json   log.jsonl   timing.jsonl   loss.png   reals.png
+///   metric-fid.jsonl   metric.png
 ///   samples/      000100kimg.png …
 ///   checkpoints/  000000120/ …
 /// ```
@@ -154,6 +160,35 @@ impl RunDir {
     /// `loss.png`: the log as a picture.
     pub fn loss_plot(&self) -> PathBuf {
         self.path.join("loss.png")
+    }
+
+    /// `metric-NAME.jsonl`: one line per evaluation.
+    pub fn metric(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{METRIC}{name}{LINES}"))
+    }
+
+    /// The metrics that there are files of, by name.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn metrics(&self) -> Result<Vec<String>, RunDirError> {
+        let error = || RunDirError::io(&self.path, "read the folder");
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(error())? {
+            let name = entry.map_err(error())?.file_name();
+            let metric = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(METRIC)?.strip_suffix(LINES));
+            names.extend(metric.map(str::to_owned));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// `metric.png`: the scores as a picture.
+    pub fn metric_plot(&self) -> PathBuf {
+        self.path.join("metric.png")
     }
 
     /// `reals.png`: some of the real pictures.

@@ -1,6 +1,7 @@
 //! Runs, checkpoints and guards, on a toy game.
 
 mod checkpoints;
+mod evaluate;
 #[cfg(unix)]
 mod full_disk;
 mod guards;

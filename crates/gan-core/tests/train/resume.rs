@@ -36,6 +36,8 @@ fn a_run_leaves_what_it_promises() {
         "config.json",
         "log.jsonl",
         "loss.png",
+        "metric-score.jsonl",
+        "metric.png",
         "samples/fakes_init.png",
         "samples/latest.png",
         "samples/000000.055kimg.png",

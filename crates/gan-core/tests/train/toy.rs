@@ -16,8 +16,8 @@ use gan_core::game::{
 use gan_core::optim::OptimizerConfig;
 use gan_core::rng::Stream;
 use gan_core::train::{
-    Better, BoxError, Context, Every, GuardConfig, Hook, Log, LossPlot, Notice, Outcome, RunDir,
-    Samples, TrainConfig, TrainError, Trainer,
+    Better, BoxError, Context, Evaluate, Every, GuardConfig, Hook, Log, LossPlot, Measurement,
+    Notice, Outcome, RunDir, Samples, TrainConfig, TrainError, Trainer,
 };
 
 pub const SEED: u64 = 7;
@@ -197,16 +197,25 @@ impl<G: Game> Hook<G> for Crash {
 }
 
 /// Scores the game every five rounds; round 10 is the best.
-pub struct Score;
-
-impl<G: Game> Hook<G> for Score {
-    fn after_round(&mut self, context: &mut Context<'_, G>) -> Result<ControlFlow<()>, TrainError> {
-        if context.fires(Every::rounds(5)) {
-            let score = context.clock.round.abs_diff(10) as f64 + 0.1;
-            context.mark_best("score", score, Better::Lower);
-        }
-        Ok(ControlFlow::Continue(()))
-    }
+pub fn evaluate() -> Evaluate<Toy> {
+    let measure = |_: &Toy, clock: &Clock| {
+        let measurement = |metric: &str, value| Measurement {
+            metric: metric.into(),
+            value,
+            better: Better::Lower,
+            features: "rounds".into(),
+            samples: 4,
+            reals: 0,
+            data: "normal".into(),
+        };
+        let score = clock.round.abs_diff(10) as f64 + 0.1;
+        Ok(vec![
+            measurement("score", score),
+            measurement("other", f64::NAN),
+        ])
+    };
+    Evaluate::new(Every::rounds(5), measure)
+        .with_plot(|path, curves| write(path, format!("{curves:?}").as_bytes()))
 }
 
 pub type Notices = Arc<Mutex<Vec<Notice>>>;
@@ -233,9 +242,13 @@ pub fn trainer(
         .with_hook(LossPlot::new(|path, log| {
             write(path, format!("{log:?}").as_bytes())
         }))
-        .with_hook(Score)
+        .with_hook(evaluate())
         .with_hook(last)
-        .with_notify(move |notice| sink.lock().unwrap().push(notice.clone()));
+        .with_notify(move |notice| {
+            if !matches!(notice, Notice::Scored { .. }) {
+                sink.lock().unwrap().push(notice.clone());
+            }
+        });
     (trainer, notices)
 }
 
