@@ -53,6 +53,12 @@ pub struct TrainArgs {
     /// Pictures of samples every so many thousand pictures; 0 for never [default: the preset's]
     #[arg(long, value_name = "KIMG", value_parser = zero_or_more, allow_negative_numbers = true)]
     pub every: Option<f64>,
+    /// Score every so many thousand pictures; 0 for never [default: 50 on MNIST, else never]
+    #[arg(long, value_name = "KIMG", value_parser = zero_or_more, allow_negative_numbers = true)]
+    pub evaluate: Option<f64>,
+    /// End the run after so many evaluations in a row that were not the best; 0 for never [default: 0]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
+    pub stop_after_worse: Option<u64>,
     /// Print nothing but errors
     #[arg(long)]
     pub quiet: bool,
@@ -201,6 +207,11 @@ pub fn seed(text: &str) -> Result<u64, String> {
         .map_err(|_| "it must be a whole number, 0 to 18446744073709551615".into())
 }
 
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "it must be a whole number, 0 or more".into())
+}
+
 /// A number above 0, for `--truncation`.
 ///
 /// # Errors
@@ -281,6 +292,11 @@ mod tests {
             ("--batch 0", ["--batch", "'0'", "1 to 65536"]),
             ("--seed x", ["--seed", "'x'", "whole number"]),
             ("--every -1", ["--every", "-1", "0 or more"]),
+            ("--evaluate -1", ["--evaluate", "-1", "0 or more"]),
+            (
+                "--stop-after-worse x",
+                ["--stop-after-worse", "'x'", "whole number"],
+            ),
             ("--set kimg", ["--set", "kimg", "key=value"]),
             ("--kimgs 3", ["--kimgs", "unexpected", "--kimg"]),
             ("--kimg", ["--kimg", "required", "--help"]),

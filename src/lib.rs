@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod evaluate;
 mod failure;
 pub mod labelled;
 pub mod npy;
@@ -17,7 +18,7 @@ mod set;
 pub mod trained;
 
 pub use failure::Failure;
-pub use plot::draw_losses;
+pub use plot::{draw_losses, draw_metrics};
 
 /// Training frees and takes megabytes thousands of times a second; the system's allocator gives
 /// them back to the kernel every time.

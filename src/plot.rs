@@ -1,10 +1,10 @@
-//! `loss.png`.
+//! `loss.png` and `metric.png`.
 
 use std::error::Error;
 use std::path::Path;
 use std::sync::Once;
 
-use gan_core::train::{BoxError, LogEntry};
+use gan_core::train::{BoxError, LogEntry, MetricEntry};
 use gan_data::Picture;
 use gan_data::io::write_picture;
 use plotters::prelude::*;
@@ -12,8 +12,13 @@ use plotters::style::register_font;
 
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 720;
+/// Height of a score.
+const PANEL: u32 = 360;
 const FONT: &str = "sans-serif";
 const COLOURS: [RGBColor; 2] = [RGBColor(31, 90, 180), RGBColor(214, 96, 20)];
+
+/// Curves of so few points have marks on them.
+const MARKED: usize = 60;
 
 /// A curve: its label and its points.
 type Curve<'a> = (&'a str, Vec<(f64, f64)>);
@@ -28,9 +33,42 @@ pub fn draw_losses(path: &Path, log: &[LogEntry]) -> Result<(), BoxError> {
     register();
     let mut pixels = vec![255; (WIDTH * HEIGHT * 3) as usize];
     draw(&mut pixels, log).map_err(|error| BoxError::from(error.to_string()))?;
+    write(path, pixels, HEIGHT)
+}
+
+/// Draws a panel for each score over the thousands of pictures shown. The same scores give the same
+/// bytes.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn draw_metrics(path: &Path, metrics: &[(String, Vec<MetricEntry>)]) -> Result<(), BoxError> {
+    register();
+    let height = PANEL * metrics.len() as u32;
+    let mut pixels = vec![255; (WIDTH * height * 3) as usize];
+    let mut draw = || -> Result<(), Box<dyn Error>> {
+        let area = BitMapBackend::with_buffer(&mut pixels, (WIDTH, height)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let areas = area.split_evenly((metrics.len(), 1));
+        for (area, (name, entries)) in areas.iter().zip(metrics) {
+            let point = |entry: &MetricEntry| Some((entry.kimg, entry.value?));
+            let how = entries.last().map_or(String::new(), |entry| {
+                format!("{}, {} samples", entry.features, entry.samples)
+            });
+            let points = entries.iter().filter_map(point).collect();
+            panel(area, &format!("{name} ({how})"), &[("", points)])?;
+        }
+        area.present()?;
+        Ok(())
+    };
+    draw().map_err(|error| BoxError::from(error.to_string()))?;
+    write(path, pixels, height)
+}
+
+fn write(path: &Path, pixels: Vec<u8>, height: u32) -> Result<(), BoxError> {
     let picture = Picture {
         width: WIDTH as usize,
-        height: HEIGHT as usize,
+        height: height as usize,
         channels: 3,
         pixels,
         label: None,
@@ -72,7 +110,7 @@ fn points(log: &[LogEntry], name: &str) -> Vec<(f64, f64)> {
 fn panel<B: DrawingBackend>(
     area: &DrawingArea<B, plotters::coord::Shift>,
     title: &str,
-    curves: &[Curve; 2],
+    curves: &[Curve],
 ) -> Result<(), Box<dyn Error>>
 where
     B::ErrorType: 'static,
@@ -96,15 +134,22 @@ where
         .draw()?;
     for ((_, points), colour) in curves.iter().zip(COLOURS) {
         chart.draw_series(LineSeries::new(points.iter().copied(), &colour))?;
+        // A few points are seen as such.
+        if points.len() <= MARKED {
+            let mark = |point: &(f64, f64)| Circle::new(*point, 3, colour.filled());
+            chart.draw_series(points.iter().map(mark))?;
+        }
     }
-    legend(area, curves)?;
+    if curves.len() > 1 {
+        legend(area, curves)?;
+    }
     Ok(())
 }
 
 /// The names of the curves, beside the title, where no curve can be.
 fn legend<B: DrawingBackend>(
     area: &DrawingArea<B, plotters::coord::Shift>,
-    curves: &[Curve; 2],
+    curves: &[Curve],
 ) -> Result<(), Box<dyn Error>>
 where
     B::ErrorType: 'static,
@@ -197,6 +242,30 @@ mod tests {
             .filter(|pixel| pixel.iter().all(|value| *value < 60))
             .count();
         assert!(dark > 500, "labels and axes: {dark} pixels");
+    }
+
+    #[test]
+    fn scores_have_a_panel_each() {
+        let entry = |round: u64| MetricEntry {
+            round,
+            kimg: round as f64,
+            value: (round != 3).then_some(40.0 / round as f64),
+            features: "digits".into(),
+            samples: 2000,
+            reals: 10_000,
+            data: "mnist".into(),
+        };
+        let entries: Vec<MetricEntry> = (1..9).map(entry).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let drawn = |count: usize| {
+            let path = folder.path().join("metric.png");
+            let metrics = vec![("fid".to_owned(), entries.clone()); count];
+            draw_metrics(&path, &metrics).unwrap();
+            fs::read(path).unwrap()
+        };
+        assert_eq!(drawn(2), drawn(2));
+        let height = |png: &[u8]| u32::from_be_bytes([png[20], png[21], png[22], png[23]]);
+        assert_eq!((height(&drawn(1)), height(&drawn(3))), (PANEL, 3 * PANEL));
     }
 
     #[test]

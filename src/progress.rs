@@ -15,21 +15,39 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Screen {
     quiet: bool,
+    stderr: bool,
     bar: Option<ProgressBar>,
 }
 
 impl Screen {
     /// A screen, which stays empty if `quiet`.
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, bar: None }
+        Self {
+            quiet,
+            stderr: false,
+            bar: None,
+        }
+    }
+
+    /// One that says everything on stderr, for programs whose result goes to stdout.
+    #[must_use]
+    pub fn on_stderr(self) -> Self {
+        Self {
+            stderr: true,
+            ..self
+        }
     }
 
     /// Says something on stdout.
     pub fn say(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            // Not `println!`, which would panic when the reader of a pipe has gone.
-            let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+        if self.quiet {
+            return;
         }
+        // Not `println!`, which would panic when the reader of a pipe has gone.
+        let _ = match self.stderr {
+            true => writeln!(std::io::stderr(), "{}", text.as_ref()),
+            false => writeln!(std::io::stdout(), "{}", text.as_ref()),
+        };
     }
 
     /// Says on stderr what a person should know.
@@ -46,10 +64,15 @@ impl Screen {
         }
     }
 
+    /// Whether bars can be drawn on stderr.
+    fn has_bars(&self) -> bool {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        !self.quiet && !dumb && std::io::stderr().is_terminal()
+    }
+
     /// Adds the bar, if stderr is a terminal, and returns what moves it.
     pub fn sink(&mut self) -> ScreenSink {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if !self.quiet && !dumb && std::io::stderr().is_terminal() {
+        if self.has_bars() {
             let style = ProgressStyle::with_template("{wide_bar:.cyan} {percent:>3} %\n{msg}")
                 .expect("the template is correct");
             self.bar = Some(ProgressBar::new(1000).with_style(style));
@@ -57,6 +80,67 @@ impl Screen {
         ScreenSink {
             screen: self.clone(),
             last: None,
+        }
+    }
+}
+
+/// How many of a number of pictures are done: a bar, or a line every few seconds.
+pub(crate) struct Counter {
+    screen: Screen,
+    bar: Option<ProgressBar>,
+    what: String,
+    total: usize,
+    done: usize,
+    begin: Instant,
+    said: Instant,
+}
+
+impl Counter {
+    /// For `total` pictures of the set `what`.
+    pub(crate) fn new(screen: &Screen, what: &str, total: usize) -> Self {
+        let template = "{msg} {wide_bar:.cyan} {pos} of {len}  {per_sec}  {eta} left";
+        let style = ProgressStyle::with_template(template).expect("the template is correct");
+        let bar = screen.has_bars() && screen.bar.is_none();
+        let bar = bar.then(|| {
+            let bar = ProgressBar::new(total as u64).with_style(style);
+            bar.with_message(what.to_owned())
+        });
+        Self {
+            screen: screen.clone(),
+            bar,
+            what: what.to_owned(),
+            total,
+            done: 0,
+            begin: Instant::now(),
+            said: Instant::now(),
+        }
+    }
+
+    /// So many more are done.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.done += count;
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done as u64);
+            return;
+        }
+        if self.said.elapsed() < LINE_EVERY {
+            return;
+        }
+        self.said = Instant::now();
+        let (done, total) = (self.done, self.total);
+        let left = self
+            .begin
+            .elapsed()
+            .mul_f64((total - done) as f64 / done as f64);
+        let line = format!("{}: {done} of {total}  {} left", self.what, duration(left));
+        self.screen.say(line);
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }

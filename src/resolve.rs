@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::cli::TrainArgs;
+use crate::evaluate::{EvaluateConfig, default_config};
 use crate::pictures::{as_configured, find_data, natural_data};
 use crate::progress::Screen;
 use crate::set::{self, Change};
@@ -33,7 +34,7 @@ pub struct RunConfig<M = ImageGanConfig> {
 }
 
 /// What a run leaves behind, and when. Cadences are in thousands of real pictures; 0 is never.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CadenceConfig {
     /// Between lines of the log. Default: 1
@@ -46,6 +47,9 @@ pub struct CadenceConfig {
     pub keep_checkpoints: usize,
     /// When to give up on a course; `None` for never.
     pub guard: Option<GuardConfig>,
+    /// Scores on the way; `None` for none. Default: as in [`EvaluateConfig`] for MNIST, else none
+    #[serde(default)]
+    pub evaluate: Option<EvaluateConfig>,
 }
 
 impl Default for CadenceConfig {
@@ -57,6 +61,7 @@ impl Default for CadenceConfig {
             checkpoint_kimg: 50.0,
             keep_checkpoints: train.keep_checkpoints,
             guard: train.guard,
+            evaluate: None,
         }
     }
 }
@@ -144,7 +149,17 @@ pub fn resolve<M: Model>(
         _ => {
             let wanted = data_config(&natural, patch.as_ref(), &changes, arguments)?;
             let classes = data.class_names().map_or(0, |names| names.len());
-            from_preset::<M>(arguments, begin_at, patch.as_ref(), wanted, classes)?
+            let train = CadenceConfig {
+                evaluate: default_config(&data.name(), &wanted),
+                ..CadenceConfig::default()
+            };
+            from_preset::<M>(
+                arguments,
+                begin_at,
+                patch.as_ref(),
+                (wanted, train),
+                classes,
+            )?
         }
     };
     let mut config: RunConfig<M> = overlay(begin, patch.as_ref(), &changes, arguments)?;
@@ -208,6 +223,15 @@ fn changes(arguments: &TrainArgs) -> Vec<Change> {
     if let Some(every) = arguments.every {
         changes.push(Change::new("--every", "train.sample_kimg", every));
     }
+    match arguments.evaluate {
+        Some(0.0) => changes.push(Change::new("--evaluate", "train.evaluate", Value::Null)),
+        Some(kimg) => changes.push(Change::new("--evaluate", "train.evaluate.kimg", kimg)),
+        None => {}
+    }
+    if let Some(evaluations) = arguments.stop_after_worse {
+        let key = "train.evaluate.stop_after_worse";
+        changes.push(Change::new("--stop-after-worse", key, evaluations));
+    }
     changes.extend(arguments.set.iter().cloned());
     changes
 }
@@ -256,7 +280,7 @@ fn from_preset<M: Model>(
     arguments: &TrainArgs,
     begin_at: &str,
     patch: Option<&Value>,
-    data: DataConfig,
+    (data, train): (DataConfig, CadenceConfig),
     classes: usize,
 ) -> Result<Value, Failure> {
     let in_file = patch.and_then(|patch| patch.get("model")?.get("preset")?.as_str());
@@ -268,7 +292,7 @@ fn from_preset<M: Model>(
         seed: 0,
         data,
         model,
-        train: CadenceConfig::default(),
+        train,
     };
     Ok(serde_json::to_value(config)?)
 }
@@ -303,6 +327,10 @@ fn overlay<M: Model>(
         read = set::read(&config, &flag)?;
     }
     for change in changes {
+        // Who sets a part of the evaluation wants one.
+        if change.key.starts_with("train.evaluate.") && config["train"]["evaluate"].is_null() {
+            config["train"]["evaluate"] = serde_json::to_value(EvaluateConfig::default())?;
+        }
         change.apply(&mut config)?;
         read = set::read(&config, &change.flag)?;
     }
@@ -333,6 +361,9 @@ fn validate<M: Model>(config: &RunConfig<M>) -> Result<(), ConfigError> {
             text(drawn),
             allowed,
         ));
+    }
+    if let Some(evaluate) = &config.train.evaluate {
+        evaluate.validate(image)?;
     }
     config
         .train_config()

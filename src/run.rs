@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use burn::prelude::*;
 use gan_core::game::{Clock, Game};
 use gan_core::train::{
-    BoxError, DataInfo, End, Log, LossPlot, Outcome, RunDir, RunInfo, Samples, ShowProgress,
-    Trainer,
+    BoxError, DataInfo, End, Evaluate, Every, Log, LossPlot, Outcome, RunDir, RunInfo, Samples,
+    ShowProgress, Trainer,
 };
 use gan_data::io::write_grid;
 use gan_data::source::Pictures;
@@ -21,9 +21,10 @@ use gan_models::{ImageGanConfig, Model};
 use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::TrainArgs;
-use crate::draw_losses;
+use crate::evaluate::Judge;
 use crate::progress::{Screen, duration};
 use crate::resolve::{Resolved, RunConfig, resolve};
+use crate::{draw_losses, draw_metrics};
 
 /// Real pictures on a picture of the run.
 const REALS: usize = 64;
@@ -167,10 +168,12 @@ impl<M: Model> Session<M> {
                 run.path().display()
             ));
         }
+        // Before anything is made, since its weights may be the wrong ones.
+        let evaluate = self.evaluate()?;
         let run = self.prepare_run()?;
         self.screen
             .say(format!("run      {}", run.path().display()));
-        let mut trainer = self.trainer(run.clone())?;
+        let mut trainer = self.trainer(run.clone(), evaluate)?;
         // Only the process that holds the lock may write here.
         run.write_config(&serde_json::to_value(&self.config)?)?;
         let begin = Instant::now();
@@ -224,7 +227,11 @@ impl<M: Model> Session<M> {
         Ok(run)
     }
 
-    fn trainer(&mut self, run: RunDir) -> Result<Trainer<M::Game>, Failure> {
+    fn trainer(
+        &mut self,
+        run: RunDir,
+        evaluate: Option<Evaluate<M::Game>>,
+    ) -> Result<Trainer<M::Game>, Failure> {
         let train = self.config.train_config();
         let device = self.backend.device.clone();
         let mut stream = Samples::stream(self.config.seed);
@@ -236,15 +243,38 @@ impl<M: Model> Session<M> {
         });
         let sink = self.screen.sink();
         let screen = self.screen.clone();
-        Ok(Trainer::new(run, train, self.config.seed)?
+        let mut trainer = Trainer::new(run, train, self.config.seed)?
             .with_hook(Log::new(train.log_every()))
-            .with_hook(samples)
+            .with_hook(samples);
+        if let Some(evaluate) = evaluate {
+            trainer = trainer.with_hook(evaluate);
+        }
+        Ok(trainer
             .with_hook(LossPlot::new(|path, log| {
                 draw_losses(path, log).map_err(|error| without_path(path, &error))
             }))
             .with_hook(ShowProgress::new(sink))
             .with_notify(move |notice| screen.note(notice.to_string()))
             .with_stop_flag(stop_on_ctrl_c(&self.screen)?))
+    }
+
+    /// What scores the game on the way, if anything is to.
+    fn evaluate(&self) -> Result<Option<Evaluate<M::Game>>, Failure> {
+        let Some(config) = &self.config.train.evaluate else {
+            return Ok(None);
+        };
+        let data = self.data.clone();
+        let (model, device) = (&self.config.model, &self.backend.device);
+        let mut judge = Judge::new(config, model, data, device, &self.screen)?;
+        let hook = Evaluate::new(Every::kimg(config.kimg), move |game: &M::Game, _| {
+            judge.measure(game)
+        });
+        let hook = hook
+            .with_stop_after_worse(config.stop_after_worse)
+            .with_plot(|path, metrics| {
+                draw_metrics(path, metrics).map_err(|error| without_path(path, &error))
+            });
+        Ok(Some(hook))
     }
 
     /// Configuration, memory and one round.
@@ -314,6 +344,10 @@ impl<M: Model> Session<M> {
         self.screen.say(format!(
             "sample   {cargo} sample -- --run {path} {what} --grid samples.png"
         ));
+        if self.config.train.evaluate.is_some() {
+            self.screen
+                .say(format!("score    {cargo} evaluate -- --run {path}"));
+        }
     }
 }
 

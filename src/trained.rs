@@ -1,18 +1,23 @@
 //! Trained runs, to draw from.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use burn::prelude::*;
 use gan_core::game::{Clock, Game, SampleRequest};
 use gan_core::nn::ImageShape;
 use gan_core::sample::{LatentPath, walk};
-use gan_core::train::{Checkpoints, RunDir};
+use gan_core::train::{Checkpoints, Found, RunDir, Saved};
+use gan_data::source::Pictures;
 use gan_models::{ClassGanConfig, ImageGanConfig, Model, Rows, SemiSupervisedConfig};
 use serde_json::Value;
 
 use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::RunArgs;
+use crate::pictures::{as_configured, find_data, natural_data};
 use crate::progress::Screen;
-use crate::resolve::RunConfig;
+use crate::resolve::{DataConfig, RunConfig};
 use crate::set;
 
 /// A run to draw from.
@@ -22,7 +27,38 @@ pub struct Trained {
     /// Where to say something.
     pub screen: Screen,
     drawing: Box<dyn Drawing>,
+    data: DataConfig,
     backend: Backend,
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The newest good one.
+    #[default]
+    Latest,
+    /// The one with the best score.
+    Best,
+    /// The one made after this round.
+    Round(u64),
+}
+
+impl Which {
+    /// Reads `latest`, `best` or a number.
+    ///
+    /// # Errors
+    ///
+    /// Says what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "latest" => Ok(Self::Latest),
+            "best" => Ok(Self::Best),
+            _ => text
+                .parse()
+                .map(Self::Round)
+                .map_err(|_| "it must be latest, best or the number of a round".into()),
+        }
+    }
 }
 
 /// What can be asked of a trained model of any kind.
@@ -31,6 +67,7 @@ trait Drawing {
     fn rows(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Rows;
     fn image(&self) -> ImageShape;
     fn num_classes(&self) -> usize;
+    fn num_labels(&self) -> usize;
 }
 
 struct Loaded<M: Model> {
@@ -59,6 +96,10 @@ impl<M: Model> Drawing for Loaded<M> {
     fn num_classes(&self) -> usize {
         self.model.num_classes()
     }
+
+    fn num_labels(&self) -> usize {
+        self.model.num_labels()
+    }
 }
 
 impl Trained {
@@ -68,57 +109,64 @@ impl Trained {
     ///
     /// If the folder is no run, or none of its checkpoints is good.
     pub fn open(arguments: &RunArgs) -> Result<Self, Failure> {
-        let run =
-            RunDir::open(&arguments.run).map_err(|error| Failure::new(format!("--run {error}")))?;
+        let screen = Screen::new(arguments.quiet);
+        let backend = arguments.backend.as_deref();
+        Self::open_at(
+            &arguments.run,
+            &Which::Latest,
+            arguments.raw,
+            backend,
+            &screen,
+        )
+    }
+
+    /// Loads a checkpoint of the run in `folder`; `raw` is to draw with the weights as they are instead
+    /// of their moving average, `backend` the name of one.
+    ///
+    /// # Errors
+    ///
+    /// If the folder is no run, or has no such checkpoint that is good.
+    pub fn open_at(
+        folder: &Path,
+        which: &Which,
+        raw: bool,
+        backend: Option<&str>,
+        screen: &Screen,
+    ) -> Result<Self, Failure> {
+        let run = RunDir::open(folder).map_err(|error| Failure::new(format!("--run {error}")))?;
         let config = run.read_config()?;
+        let source = Source {
+            run: &run,
+            config: &config,
+            which,
+            raw,
+            backend: Backend::open(backend)?,
+            screen: screen.clone(),
+        };
         // Only a model that knows classes has a condition.
         let knows_classes = config["model"].get("condition").is_some();
         let is_semi_supervised = config["model"].get("labelled_per_class").is_some();
         match (knows_classes, is_semi_supervised) {
-            (true, _) => Self::load::<ClassGanConfig>(arguments, &run, &config),
-            (_, true) => Self::load::<SemiSupervisedConfig>(arguments, &run, &config),
-            _ => Self::load::<ImageGanConfig>(arguments, &run, &config),
+            (true, _) => source.load::<ClassGanConfig>(),
+            (_, true) => source.load::<SemiSupervisedConfig>(),
+            _ => source.load::<ImageGanConfig>(),
         }
     }
 
-    fn load<M: Model + 'static>(
-        arguments: &RunArgs,
-        run: &RunDir,
-        config: &Value,
-    ) -> Result<Self, Failure> {
-        let screen = Screen::new(arguments.quiet);
-        let backend = Backend::open(arguments.backend.as_deref())?;
-        let config: RunConfig<M> = set::read(config, &run.config().display().to_string())?;
-        let mut game = config.model.init(config.seed, &backend.device)?;
-        let found = Checkpoints::new(run, config.train.keep_checkpoints).latest_good()?;
-        let folder = run.checkpoints();
-        let Some(saved) = found.good else {
-            let reasons = found.damaged.iter().map(|damage| format!("; {damage}"));
-            let reasons: String = reasons.collect();
-            return Err(Failure::new(format!(
-                "{}: there is no checkpoint that can be used{reasons}; train the run further",
-                folder.display()
-            )));
-        };
-        for damage in &found.damaged {
-            screen.note(format!(
-                "cannot use the checkpoint {damage}; using the one before"
-            ));
-        }
-        game.restore(&saved.state)
-            .map_err(|error| Failure::new(format!("{}: {error}", saved.path.display())))?;
-        let loaded = Loaded {
-            model: config.model,
-            game,
-            averaged: !arguments.raw,
-            device: backend.device.clone(),
-        };
-        Ok(Self {
-            clock: saved.clock,
-            screen,
-            drawing: Box::new(loaded),
-            backend,
-        })
+    /// Classes that the real pictures must have labels of; 0 if they need none.
+    pub fn num_labels(&self) -> usize {
+        self.drawing.num_labels()
+    }
+
+    /// The real pictures that the run was trained on, not yet cropped and resized.
+    ///
+    /// # Errors
+    ///
+    /// If they are not where they were, or cannot be read.
+    pub fn data(&self, screen: &Screen) -> Result<Arc<dyn Pictures>, Failure> {
+        let (source, data) = find_data(Some(&self.data.source), screen)?;
+        let natural = natural_data(source, &data)?;
+        as_configured(data, &natural, &self.data)
     }
 
     /// What is drawn.
@@ -189,5 +237,96 @@ impl Trained {
     /// Draws pictures for rows of a walk.
     pub fn draw_rows(&self, rows: Tensor<2>) -> Tensor<4> {
         self.drawing.draw(rows)
+    }
+}
+
+/// A run, and what to load of it.
+struct Source<'a> {
+    run: &'a RunDir,
+    config: &'a Value,
+    which: &'a Which,
+    raw: bool,
+    backend: Backend,
+    screen: Screen,
+}
+
+impl Source<'_> {
+    fn load<M: Model + 'static>(self) -> Result<Trained, Failure> {
+        let place = self.run.config().display().to_string();
+        let config: RunConfig<M> = set::read(self.config, &place)?;
+        let mut game = config.model.init(config.seed, &self.backend.device)?;
+        let saved = self.saved(config.train.keep_checkpoints)?;
+        game.restore(&saved.state)
+            .map_err(|error| Failure::new(format!("{}: {error}", saved.path.display())))?;
+        let loaded = Loaded {
+            model: config.model,
+            game,
+            averaged: !self.raw,
+            device: self.backend.device.clone(),
+        };
+        Ok(Trained {
+            clock: saved.clock,
+            screen: self.screen,
+            drawing: Box::new(loaded),
+            data: config.data,
+            backend: self.backend,
+        })
+    }
+
+    fn saved(&self, keep: usize) -> Result<Saved, Failure> {
+        let checkpoints = Checkpoints::new(self.run, keep);
+        if let Which::Round(round) = self.which {
+            return self.of_round(&checkpoints, *round);
+        }
+        let Found { good, damaged } = checkpoints.latest_good()?;
+        let folder = self.run.checkpoints();
+        let Some(saved) = good else {
+            let reasons: String = damaged.iter().map(|damage| format!("; {damage}")).collect();
+            return Err(Failure::new(format!(
+                "{}: there is no checkpoint that can be used{reasons}; train the run further",
+                folder.display()
+            )));
+        };
+        for damage in &damaged {
+            self.screen.note(format!(
+                "cannot use the checkpoint {damage}; using the one before"
+            ));
+        }
+        match (self.which, &saved.best) {
+            (Which::Best, Some(best)) => self.of_round(&checkpoints, best.round),
+            (Which::Best, None) => Err(Failure::new(format!(
+                "--checkpoint best: no checkpoint in {} has a score; train with --evaluate, or use latest",
+                folder.display()
+            ))),
+            _ => Ok(saved),
+        }
+    }
+
+    fn of_round(&self, checkpoints: &Checkpoints, round: u64) -> Result<Saved, Failure> {
+        let path = checkpoints.path_of(round);
+        if !path.is_dir() {
+            return Err(Failure::new(format!(
+                "--checkpoint: there is no {}; the folder beside it has those that were kept",
+                path.display()
+            )));
+        }
+        Checkpoints::load(&path).map_err(|damage| Failure::new(format!("--checkpoint {damage}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_named() {
+        assert_eq!(Which::parse("best"), Ok(Which::Best));
+        assert_eq!(Which::parse("latest"), Ok(Which::Latest));
+        assert_eq!(Which::parse("120"), Ok(Which::Round(120)));
+        assert!(
+            Which::parse("-1")
+                .unwrap_err()
+                .contains("number of a round")
+        );
     }
 }

@@ -140,6 +140,24 @@ fn killed_twenty_times_at_any_moment_it_ends_with_the_same_bytes() {
     kill_and_compare(&flags("12"), 20);
 }
 
+/// With scores on the way, which keep the best checkpoint and end the run early.
+#[test]
+fn so_does_a_run_that_is_scored() {
+    let scores = [
+        "--evaluate",
+        "0.3",
+        "--set",
+        "train.evaluate.samples=100",
+        "--set",
+        "train.evaluate.reals=300",
+        "--set",
+        "train.evaluate.metrics=[\"fid\",\"pr\"]",
+        "--stop-after-worse",
+        "6",
+    ];
+    kill_and_compare(&[flags("4"), scores.to_vec()].concat(), 5);
+}
+
 /// With a penalty every 16 rounds, batch normalisation, an average, and work shared by threads.
 #[test]
 fn so_does_a_convolutional_game() {

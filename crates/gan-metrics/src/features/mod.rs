@@ -1,5 +1,6 @@
 //! Networks that turn pictures into features.
 
+mod choice;
 mod digits;
 mod inception;
 mod layers;
@@ -12,6 +13,7 @@ use std::fmt;
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
+pub use choice::{FeatureNetwork, FeaturesConfig};
 pub use digits::{DigitClassifier, DigitFeatures};
 pub use inception::{InceptionFeatures, InceptionV3};
 pub use resize::ResizeMode;

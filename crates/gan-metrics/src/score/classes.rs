@@ -46,6 +46,16 @@ impl Classes {
         }
     }
 
+    /// Whether some pictures came with the class they were asked to show.
+    pub fn is_labelled(&self) -> bool {
+        self.labelled > 0
+    }
+
+    /// Pictures of each class.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
     /// Adds pictures by their class probabilities `[count, classes]`, and the classes they were asked to
     /// show.
     ///

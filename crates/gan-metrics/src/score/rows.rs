@@ -65,6 +65,18 @@ impl<'a> Rows<'a> {
         &self.values[index * self.size..(index + 1) * self.size]
     }
 
+    /// The first `count` items.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are fewer.
+    pub fn first(&self, count: usize) -> Self {
+        Self {
+            values: &self.values[..count * self.size],
+            ..*self
+        }
+    }
+
     /// Item `index` as a set of its own.
     pub(crate) fn item(&self, index: usize) -> Self {
         Self {

@@ -1,0 +1,159 @@
+//! Features by name, as programs and configurations want them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Checksum, DigitClassifier, DigitFeatures, Features, InceptionFeatures, ResizeMode, VggFeatures,
+};
+use crate::error::MetricError;
+
+/// Networks that features come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FeatureNetwork {
+    /// [`DigitFeatures`], whose weights are in this crate: handwritten digits, 28x28, grey.
+    #[default]
+    Digits,
+    /// [`InceptionFeatures`]: FID, KID and the Inception Score as published.
+    Inception,
+    /// [`VggFeatures`]: precision and recall as published.
+    Vgg,
+}
+
+impl FeatureNetwork {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Digits, Self::Inception, Self::Vgg];
+
+    /// As in files and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Inception => "inception",
+            Self::Vgg => "vgg",
+        }
+    }
+
+    /// Classes that labels of data sets may mean: the digits. 0 if it has none of which data sets have
+    /// labels.
+    pub fn labels(self) -> usize {
+        match self {
+            Self::Digits => DigitClassifier::CLASSES,
+            Self::Inception | Self::Vgg => 0,
+        }
+    }
+
+    /// Channels of the pictures it was trained on: 1 or 3.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Digits => 1,
+            Self::Inception | Self::Vgg => 3,
+        }
+    }
+}
+
+impl fmt::Display for FeatureNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FeatureNetwork {
+    type Err = MetricError;
+
+    fn from_str(text: &str) -> Result<Self, MetricError> {
+        let found = Self::ALL.into_iter().find(|network| network.name() == text);
+        let names = Self::ALL.map(Self::name).join(", ");
+        found.ok_or_else(|| MetricError::setting("features", text, format!("one of {names}")))
+    }
+}
+
+/// Configuration to create [`Features`] by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeaturesConfig {
+    /// The network. Default: `digits`
+    pub network: FeatureNetwork,
+    /// The file of its weights, which all but `digits` need. Default: `None`
+    pub weights: Option<PathBuf>,
+    /// SHA-256 that the file must have, or `any`. Default: `None`, that of the published file
+    pub checksum: Option<String>,
+    /// How pictures are brought to the size of the network; `digits` resizes nothing. Default:
+    /// [`ResizeMode::PytorchFid`]
+    pub resize: ResizeMode,
+}
+
+impl FeaturesConfig {
+    /// Loads the network.
+    ///
+    /// # Errors
+    ///
+    /// If there is no file of weights and the network needs one, or it has weights of its own and there
+    /// is one; and those of [`Weights::open`](super::Weights::open).
+    pub fn init(&self, device: &Device) -> Result<Box<dyn Features>, MetricError> {
+        let checksum = match self.checksum.as_deref() {
+            None => Checksum::Published,
+            Some("any") => Checksum::Any,
+            Some(sha256) => Checksum::Sha256(sha256.to_lowercase()),
+        };
+        let (network, resize) = (self.network, self.resize);
+        match (network, &self.weights) {
+            (FeatureNetwork::Digits, None) => Ok(Box::new(DigitFeatures::new(device)?)),
+            (FeatureNetwork::Digits, Some(path)) => Err(MetricError::weights(
+                path,
+                "digit features have weights of their own; leave the file out, or choose inception",
+            )),
+            (FeatureNetwork::Inception, Some(path)) => Ok(Box::new(InceptionFeatures::open(
+                path, &checksum, resize, device,
+            )?)),
+            (FeatureNetwork::Vgg, Some(path)) => Ok(Box::new(VggFeatures::open(
+                path, &checksum, resize, device,
+            )?)),
+            (_, None) => Err(MetricError::setting(
+                "weights",
+                "not set",
+                format!(
+                    "the file of published weights of {network} (docs/metrics.md has its name)"
+                ),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_weights_are_where_they_belong() {
+        for network in FeatureNetwork::ALL {
+            assert_eq!(network.name().parse::<FeatureNetwork>().unwrap(), network);
+        }
+        let text = |error: MetricError| error.to_string();
+        assert_eq!(
+            text("inceptoin".parse::<FeatureNetwork>().unwrap_err()),
+            "`features` is inceptoin; it must be one of digits, inception, vgg"
+        );
+        let device = Device::flex();
+        let init = |network, weights: Option<&str>| {
+            let config = FeaturesConfig {
+                network,
+                weights: weights.map(PathBuf::from),
+                ..FeaturesConfig::default()
+            };
+            config.init(&device).map(|features| features.name())
+        };
+        let digits = init(FeatureNetwork::Digits, None).unwrap();
+        assert!(digits.starts_with("digits-"), "{digits}");
+        assert!(text(init(FeatureNetwork::Digits, Some("w")).unwrap_err()).starts_with("w: "));
+        let missing = text(init(FeatureNetwork::Inception, None).unwrap_err());
+        assert!(missing.contains("weights of inception"), "{missing}");
+        let absent = text(init(FeatureNetwork::Vgg, Some("/nowhere/w")).unwrap_err());
+        assert!(absent.starts_with("/nowhere/w: cannot"), "{absent}");
+    }
+}

@@ -1,0 +1,319 @@
+//! The scores of two sets.
+
+use std::fmt;
+
+use gan_core::train::Better;
+use serde::{Deserialize, Serialize};
+
+use super::{Metric, SetStatistics, SuiteConfig};
+use crate::error::MetricError;
+use crate::score::{
+    InceptionScore, KernelDistanceConfig, Manifold, ManifoldConfig, Rows, frechet_distance,
+    kernel_distance, manifold_scores, memorisation,
+};
+
+/// A score, and how it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// As in `fid`, `precision`.
+    pub name: String,
+    /// The score.
+    pub value: f64,
+    /// Standard deviation over subsets or splits, where there are some.
+    pub deviation: Option<f64>,
+    /// Which values are better.
+    pub better: Better,
+    /// Numbers of pictures, subsets, neighbours: what another score must have to compare.
+    pub how: String,
+}
+
+impl Score {
+    fn new(name: &str, value: f64, better: Better, how: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            deviation: None,
+            better,
+            how,
+        }
+    }
+}
+
+impl fmt::Display for Score {
+    /// `12.3456`, `0.0123 ± 0.0010`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4}", self.value)?;
+        match self.deviation {
+            Some(deviation) => write!(f, " ± {deviation:.4}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Computes scores, in the order in which they are asked for; some metrics have two.
+///
+/// Scores of pairs of pictures take the first of both sets, as many as the smaller one has kept.
+///
+/// # Errors
+///
+/// If the sets were collected with different features, are too small for a score, or have no classes
+/// or labels that it needs.
+pub fn evaluate(
+    real: &SetStatistics,
+    fake: &SetStatistics,
+    metrics: &[Metric],
+    config: &SuiteConfig,
+) -> Result<Vec<Score>, MetricError> {
+    if real.features != fake.features {
+        return Err(MetricError::Pictures {
+            place: fake.set.clone(),
+            reason: format!(
+                "their features are {} and those of {} are {}; use the same ones for both sets",
+                fake.features, real.set, real.features
+            ),
+        });
+    }
+    let sets = Sets { real, fake, config };
+    let mut scores = Vec::new();
+    for metric in metrics {
+        scores.extend(match metric {
+            Metric::Fid => sets.fid()?,
+            Metric::Kid => sets.kid()?,
+            Metric::PrecisionRecall => sets.precision()?,
+            Metric::DensityCoverage => sets.density()?,
+            Metric::InceptionScore => sets.inception_score()?,
+            Metric::Classes => sets.classes()?,
+            Metric::Accuracy => sets.accuracy()?,
+            Metric::Authenticity => sets.authenticity()?,
+        });
+    }
+    Ok(scores)
+}
+
+struct Sets<'a> {
+    real: &'a SetStatistics,
+    fake: &'a SetStatistics,
+    config: &'a SuiteConfig,
+}
+
+impl Sets<'_> {
+    fn counts(&self) -> String {
+        counts(self.real.count(), self.fake.count())
+    }
+
+    /// As many of one set as of the other.
+    fn pairs(&self) -> [Rows<'_>; 2] {
+        let (real, fake) = (self.real.kept(), self.fake.kept());
+        let count = real.count().min(fake.count());
+        [real.first(count), fake.first(count)]
+    }
+
+    fn fid(&self) -> Result<Vec<Score>, MetricError> {
+        let (real, fake) = (&self.real.gaussian, &self.fake.gaussian);
+        let distance = frechet_distance(real, fake, self.config.frechet)?;
+        let mut how = self.counts();
+        if distance.is_rank_deficient() {
+            how.push_str(&format!(
+                "; rank of the covariances {} and {} of {}",
+                distance.real.rank, distance.fake.rank, distance.size
+            ));
+        }
+        Ok(vec![Score::new("fid", distance.value, Better::Lower, how)])
+    }
+
+    fn kid(&self) -> Result<Vec<Score>, MetricError> {
+        let [real, fake] = self.pairs();
+        let config = KernelDistanceConfig {
+            subset_size: self.config.kernel.subset_size.min(real.count()),
+            ..self.config.kernel
+        };
+        let distance = kernel_distance(&real, &fake, config)?;
+        let how = format!(
+            "{}; {} subsets of {}",
+            counts(real.count() as u64, fake.count() as u64),
+            config.subsets,
+            config.subset_size
+        );
+        Ok(vec![Score {
+            deviation: Some(distance.deviation),
+            ..Score::new("kid", distance.mean, Better::Lower, how)
+        }])
+    }
+
+    /// Both pairs of scores of manifolds, and how they were made.
+    fn manifold(&self, config: ManifoldConfig) -> Result<(Manifold, String), MetricError> {
+        let [real, fake] = self.pairs();
+        let scores = manifold_scores(&real, &fake, config)?;
+        let counts = counts(real.count() as u64, fake.count() as u64);
+        Ok((
+            scores,
+            format!("{counts}; {} neighbours", config.neighbours),
+        ))
+    }
+
+    fn precision(&self) -> Result<Vec<Score>, MetricError> {
+        let (scores, how) = self.manifold(self.config.precision)?;
+        Ok(vec![
+            Score::new("precision", scores.precision, Better::Higher, how.clone()),
+            Score::new("recall", scores.recall, Better::Higher, how),
+        ])
+    }
+
+    fn density(&self) -> Result<Vec<Score>, MetricError> {
+        let (scores, how) = self.manifold(self.config.density)?;
+        Ok(vec![
+            Score::new("density", scores.density, Better::Higher, how.clone()),
+            Score::new("coverage", scores.coverage, Better::Higher, how),
+        ])
+    }
+
+    fn inception_score(&self) -> Result<Vec<Score>, MetricError> {
+        let (count, splits) = (self.fake.count(), self.config.splits);
+        let classes = self.num_classes(Metric::InceptionScore)?;
+        let Some(score) = self.fake.inception_score else {
+            // Says why there is none.
+            InceptionScore::new(classes, splits, count)?;
+            return Err(MetricError::Pictures {
+                place: self.fake.set.clone(),
+                reason: "their Inception Score was not collected; collect it".into(),
+            });
+        };
+        let how = format!("{count} generated pictures; {splits} splits; {classes} classes");
+        Ok(vec![Score {
+            deviation: Some(score.deviation),
+            ..Score::new("is", score.mean, Better::Higher, how)
+        }])
+    }
+
+    fn classes(&self) -> Result<Vec<Score>, MetricError> {
+        let there = self.num_classes(Metric::Classes)?;
+        let (Some(real), Some(fake)) = (&self.real.classes, &self.fake.classes) else {
+            return Err(no_classes(Metric::Classes, &self.real.features));
+        };
+        let scores = fake.scores(1, Some(real))?;
+        let how = format!("{}; {there} classes", self.counts());
+        let score = |name: &str, value, better| Score::new(name, value, better, how.clone());
+        Ok(vec![
+            score("classes_covered", scores.covered as f64, Better::Higher),
+            score("class_entropy", scores.entropy, Better::Higher),
+            score("class_divergence", scores.divergence, Better::Lower),
+        ])
+    }
+
+    fn accuracy(&self) -> Result<Vec<Score>, MetricError> {
+        self.num_classes(Metric::Accuracy)?;
+        let scores = self.fake.classes.as_ref().map(|fake| fake.scores(1, None));
+        let Some(accuracy) = scores.transpose()?.and_then(|scores| scores.accuracy) else {
+            return Err(MetricError::Pictures {
+                place: self.fake.set.clone(),
+                reason: format!(
+                    "`{}` compares the classes of the features with the labels of the pictures, and \
+                     these have no such labels; leave it out of the metrics",
+                    Metric::Accuracy
+                ),
+            });
+        };
+        let how = format!("{} generated pictures", self.fake.count());
+        let score = Score::new("accuracy", accuracy, Better::Higher, how);
+        Ok(vec![score])
+    }
+
+    fn authenticity(&self) -> Result<Vec<Score>, MetricError> {
+        let (real, fake) = (self.real.kept(), self.fake.kept());
+        let found = memorisation(&real, &fake)?;
+        let how = counts(real.count() as u64, fake.count() as u64);
+        let better = Better::Higher;
+        let score = Score::new("authenticity", found.authenticity, better, how);
+        Ok(vec![score])
+    }
+
+    /// Classes of the features.
+    fn num_classes(&self, metric: Metric) -> Result<usize, MetricError> {
+        let classes = self
+            .fake
+            .classes
+            .as_ref()
+            .map(|classes| classes.counts().len());
+        classes.ok_or_else(|| no_classes(metric, &self.fake.features))
+    }
+}
+
+fn counts(real: u64, fake: u64) -> String {
+    format!("{real} real and {fake} generated pictures")
+}
+
+fn no_classes(metric: Metric, features: &str) -> MetricError {
+    MetricError::setting(
+        "metrics",
+        metric,
+        format!("one that needs no classes, since the features {features} have none"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statistics::tests::{pictures, statistics};
+    use super::*;
+
+    #[test]
+    fn every_metric_has_its_scores_and_says_how_they_were_made() {
+        let config = SuiteConfig::default();
+        let real = statistics(&pictures(60, 7), 16, &config);
+        let fake = statistics(&pictures(40, 11), 16, &config);
+        let scores = evaluate(&real, &fake, &Metric::ALL, &config).unwrap();
+        let names: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "fid",
+                "kid",
+                "precision",
+                "recall",
+                "density",
+                "coverage",
+                "is",
+                "classes_covered",
+                "class_entropy",
+                "class_divergence",
+                "accuracy",
+                "authenticity"
+            ]
+        );
+        assert!(scores.iter().all(|score| score.value.is_finite()));
+        let how = |name: &str| &scores.iter().find(|score| score.name == name).unwrap().how;
+        assert_eq!(how("fid"), "60 real and 40 generated pictures");
+        assert_eq!(
+            how("kid"),
+            "40 real and 40 generated pictures; 100 subsets of 40"
+        );
+        assert_eq!(
+            how("coverage"),
+            "40 real and 40 generated pictures; 5 neighbours"
+        );
+    }
+
+    #[test]
+    fn what_the_features_cannot_say_is_refused() {
+        let config = SuiteConfig::default();
+        let real = statistics(&pictures(60, 7), 16, &config);
+        let few = statistics(&pictures(5, 11), 16, &config);
+        let text = |fake: &SetStatistics, metric| {
+            evaluate(&real, fake, &[metric], &config)
+                .unwrap_err()
+                .to_string()
+        };
+        let message = text(&few, Metric::InceptionScore);
+        assert!(message.contains("5 pictures are too few"), "{message}");
+        let mut other = few.clone();
+        other.features = "other".into();
+        assert!(text(&other, Metric::Fid).contains("use the same ones for both sets"));
+        let without = SetStatistics {
+            classes: None,
+            ..few
+        };
+        for metric in [Metric::Classes, Metric::Accuracy, Metric::InceptionScore] {
+            let message = text(&without, metric);
+            assert!(message.contains("needs no classes"), "{message}");
+        }
+    }
+}

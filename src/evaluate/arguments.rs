@@ -1,0 +1,102 @@
+//! Flags of the program `evaluate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gan_metrics::features::{FeatureNetwork, FeaturesConfig, ResizeMode};
+use gan_metrics::suite::Metric;
+
+use crate::cli;
+use crate::trained::Which;
+
+/// Flags of the program that scores pictures.
+#[derive(Args, Clone, Debug)]
+pub struct EvaluateArgs {
+    /// The folder of a run, as in runs/00000-mnist: its pictures are scored against its data
+    #[arg(long, value_name = "DIR", conflicts_with = "fake")]
+    pub run: Option<PathBuf>,
+    /// Real pictures: a folder or zip of pictures, MNIST or CIFAR-10 files [default: the data of the run]
+    #[arg(long, value_name = "PATH")]
+    pub real: Option<PathBuf>,
+    /// Generated pictures: the same kinds of files, or a run
+    #[arg(long, value_name = "PATH")]
+    pub fake: Option<PathBuf>,
+    /// Generated pictures, at most [default: 10000]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = cli::count, allow_negative_numbers = true, hide_default_value = true)]
+    pub num: usize,
+    /// Real pictures, at most [default: 60000 with digit features, else as many as --num]
+    #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
+    pub num_real: Option<usize>,
+    /// Which checkpoint of the run: the number of its round, best or latest
+    #[arg(long, value_name = "WHICH", value_parser = Which::parse, default_value = "latest", allow_negative_numbers = true)]
+    pub checkpoint: Which,
+    /// Use the weights as they are instead of their moving average
+    #[arg(long)]
+    pub raw: bool,
+    /// Scores, of fid, kid, pr, dc, is, classes, accuracy, authenticity [default: all that the features and
+    /// the pictures allow]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
+    pub metrics: Vec<Metric>,
+    /// What scores are computed from: digits (in the program), inception or vgg (with --weights)
+    /// [default: digits, or inception with --weights]
+    #[arg(long, value_name = "NAME", value_parser = network)]
+    pub features: Option<FeatureNetwork>,
+    /// The file of weights of inception or vgg
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// SHA-256 of a weights file of your own, or any [default: that of the published file]
+    #[arg(long, value_name = "SHA256")]
+    pub checksum: Option<String>,
+    /// How pictures are resized for inception and vgg: pytorch-fid, clean or legacy-tensorflow
+    #[arg(long, value_name = "MODE", value_parser = resize, default_value = "pytorch-fid")]
+    pub resize: ResizeMode,
+    /// Go on with fewer pictures than features; the Fréchet distance is then biased upwards
+    #[arg(long)]
+    pub allow_few: bool,
+    /// Print the scores as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the scores as JSON [default: evaluation.json in the folder of the run]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where to compute: flex, ndarray, wgpu, vulkan or cuda, if compiled in
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// Print nothing but scores and errors
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl EvaluateArgs {
+    /// The features that the flags ask for.
+    pub(super) fn features_config(&self) -> FeaturesConfig {
+        let unnamed = match self.weights {
+            Some(_) => FeatureNetwork::Inception,
+            None => FeatureNetwork::Digits,
+        };
+        FeaturesConfig {
+            network: self.features.unwrap_or(unnamed),
+            weights: self.weights.clone(),
+            checksum: self.checksum.clone(),
+            resize: self.resize,
+        }
+    }
+}
+
+fn metric(text: &str) -> Result<Metric, String> {
+    let names = Metric::ALL.map(Metric::name).join(", ");
+    text.parse()
+        .map_err(|_| format!("there is no such metric; use some of {names}"))
+}
+
+fn network(text: &str) -> Result<FeatureNetwork, String> {
+    let names = FeatureNetwork::ALL.map(FeatureNetwork::name).join(", ");
+    text.parse()
+        .map_err(|_| format!("there are no such features; use one of {names}"))
+}
+
+fn resize(text: &str) -> Result<ResizeMode, String> {
+    let names = ResizeMode::ALL.map(ResizeMode::name).join(", ");
+    text.parse()
+        .map_err(|_| format!("there is no such mode; use one of {names}"))
+}

@@ -1,0 +1,244 @@
+//! Sets of pictures in batches, and what is collected from them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::prelude::*;
+use gan_core::rng::Stream;
+use gan_data::io::pictures_from;
+use gan_data::source::{Pictures, cache_dir};
+use gan_data::transform::{Crop, TransformConfig};
+use gan_data::{Picture, PixelRange};
+use gan_metrics::features::{Features, PictureShape};
+use gan_metrics::suite::{Collector, SetStatistics, StatisticsCache, StatisticsKey, SuiteConfig};
+use rayon::prelude::*;
+
+use crate::Failure;
+use crate::progress::{Counter, Screen};
+
+/// Pictures that are drawn or read at a time.
+const CHUNK: usize = 250;
+/// Decides which of the real pictures are taken if not all are, and their order.
+const ORDER: u64 = 0;
+
+/// How errors and scores call the two sets.
+pub(super) const REAL: &str = "the real pictures";
+pub(super) const FAKE: &str = "the generated pictures";
+
+/// Pictures that can be asked for in batches.
+pub(super) trait PictureSet {
+    /// Number of pictures.
+    fn count(&self) -> usize;
+
+    /// Classes that the pictures have labels of; 0 if they have none.
+    fn num_labels(&self) -> usize;
+
+    /// The pictures in a range, with their labels if they have some.
+    fn pictures(&self, range: Range<usize>) -> Result<Vec<Picture>, Failure>;
+}
+
+/// Pictures of a file or folder, in a random order that is always the same.
+pub(super) struct Stored {
+    data: Arc<dyn Pictures>,
+    order: Vec<usize>,
+    transform: TransformConfig,
+    /// The flag and the path, for errors.
+    place: String,
+}
+
+impl Stored {
+    /// At most `count` pictures of `data`, cropped and resized to a square of `size` if that is given.
+    pub(super) fn new(
+        data: Arc<dyn Pictures>,
+        count: usize,
+        size: Option<usize>,
+        place: impl Into<String>,
+    ) -> Self {
+        let mut order: Vec<usize> = (0..data.len()).collect();
+        let mut stream = Stream::new(ORDER, "evaluate", 0);
+        for place in 0..count.min(order.len()) {
+            let other = place + stream.below(order.len() - place);
+            order.swap(place, other);
+        }
+        order.truncate(count);
+        let mut transform = TransformConfig::new();
+        if let Some(size) = size {
+            transform = transform
+                .with_size(Some([size, size]))
+                .with_crop(Crop::Centre);
+        }
+        Self {
+            data,
+            order,
+            transform,
+            place: place.into(),
+        }
+    }
+
+    /// A checksum of the data.
+    pub(super) fn fingerprint(&self) -> String {
+        self.data.fingerprint()
+    }
+
+    /// One picture.
+    pub(super) fn picture(&self, index: usize) -> Result<Picture, Failure> {
+        let index = self.order[index];
+        let picture = self.data.get(index);
+        let picture = picture.map_err(|error| {
+            Failure::new(format!("{} {error}", self.place_of(&error.to_string())))
+        })?;
+        Ok(self.transform.apply(picture, 0, 0, index))
+    }
+
+    /// The flag, and the path too unless the error begins with it.
+    fn place_of(&self, error: &str) -> &str {
+        match self.place.split_once(' ') {
+            Some((flag, path)) if error.starts_with(path) => flag,
+            _ => &self.place,
+        }
+    }
+
+    /// Everything that decides what features are collected.
+    fn key(&self, features: &dyn Features, config: &SuiteConfig) -> StatisticsKey {
+        let pictures = match self.transform.size {
+            Some([height, width]) => format!("centre, {width}x{height}"),
+            None => "as they are".to_owned(),
+        };
+        let kind = self
+            .data
+            .get(self.order[0])
+            .map_or(0, |picture| picture.channels);
+        StatisticsKey {
+            fingerprint: self.data.fingerprint(),
+            features: features.name(),
+            pictures: format!("{pictures}, {kind} channels"),
+            count: self.order.len() as u64,
+            order: ORDER,
+            kept: config.kept(features.size()) as u64,
+        }
+    }
+
+    /// [`collect`] unless it was done before. `screen` is told of damaged files, and `progress` shows how
+    /// far it is.
+    pub(super) fn collect_cached(
+        &self,
+        features: &dyn Features,
+        config: &SuiteConfig,
+        screen: &Screen,
+        progress: Option<&Screen>,
+    ) -> Result<SetStatistics, Failure> {
+        let collect = || collect(self, (features, 0), REAL, config, progress);
+        // Small sets are read again sooner than their checksum is computed.
+        let Some(folder) = cache_dir().filter(|_| self.order.len() > CHUNK) else {
+            return collect();
+        };
+        let cache = StatisticsCache::new(folder.join("statistics"));
+        let notice = |text| screen.note(text);
+        cache.get_or_collect(&self.key(features, config), REAL, notice, collect)
+    }
+}
+
+impl PictureSet for Stored {
+    fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    fn num_labels(&self) -> usize {
+        self.data.class_names().map_or(0, |names| names.len())
+    }
+
+    fn pictures(&self, range: Range<usize>) -> Result<Vec<Picture>, Failure> {
+        let pictures: Vec<Result<Picture, Failure>> = range
+            .into_par_iter()
+            .map(|index| self.picture(index))
+            .collect();
+        let pictures: Vec<Picture> = pictures.into_iter().collect::<Result<_, _>>()?;
+        let first = pictures.first().cloned();
+        let sizes = |picture: &Picture| [picture.width, picture.height, picture.channels];
+        let other = pictures.iter().find(|other| {
+            first
+                .as_ref()
+                .is_some_and(|first| sizes(first) != sizes(other))
+        });
+        if let (Some(first), Some(other)) = (&first, other) {
+            return Err(Failure::new(format!(
+                "{}: there are pictures of {} x {} and of {} x {} pixels; resize them to one size",
+                self.place, first.width, first.height, other.width, other.height
+            )));
+        }
+        Ok(pictures)
+    }
+}
+
+/// Pictures that a generator draws for the seeds 0, 1, 2, ….
+pub(super) struct Drawn<'a> {
+    pub(super) count: usize,
+    /// Classes that can be asked for, which are then asked for in turn; 0 if none.
+    pub(super) classes: usize,
+    /// Classes of the data, if these are what is asked for; else 0.
+    pub(super) labels: usize,
+    /// Pictures `[count, channels, height, width]` in `[-1, 1]` for seeds and classes.
+    pub(super) draw: &'a dyn Fn(&[u64], &[usize]) -> Tensor<4>,
+}
+
+impl PictureSet for Drawn<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn num_labels(&self) -> usize {
+        self.labels
+    }
+
+    fn pictures(&self, range: Range<usize>) -> Result<Vec<Picture>, Failure> {
+        let seeds: Vec<u64> = range.clone().map(|index| index as u64).collect();
+        let classes: Vec<usize> = match self.classes {
+            0 => Vec::new(),
+            there => range.map(|index| index % there).collect(),
+        };
+        let images = (self.draw)(&seeds, &classes);
+        let mut pictures = pictures_from(&images, PixelRange::Signed)?;
+        if self.labels > 0 {
+            for (picture, class) in pictures.iter_mut().zip(classes) {
+                picture.label = Some(class);
+            }
+        }
+        Ok(pictures)
+    }
+}
+
+/// One pass over a set. Labels are those of the features if there are `labels` classes of them.
+/// Progress is shown on the screen, if there is one.
+pub(super) fn collect(
+    set: &dyn PictureSet,
+    (features, labels): (&dyn Features, usize),
+    name: &str,
+    config: &SuiteConfig,
+    screen: Option<&Screen>,
+) -> Result<SetStatistics, Failure> {
+    let count = set.count();
+    let has_labels = labels > 0 && set.num_labels() == labels;
+    let mut collector = Collector::new(features, name, count as u64, config);
+    let mut counter = screen.map(|screen| Counter::new(screen, name, count));
+    for begin in (0..count).step_by(CHUNK) {
+        let pictures = set.pictures(begin..count.min(begin + CHUNK))?;
+        let first = &pictures[0];
+        let shape = PictureShape {
+            count: pictures.len(),
+            height: first.height,
+            width: first.width,
+            channels: first.channels,
+        };
+        let labels = pictures.iter().map(|picture| picture.label);
+        let labels: Option<Vec<usize>> = has_labels.then(|| labels.collect()).flatten();
+        let bytes: Vec<u8> = pictures
+            .into_iter()
+            .flat_map(|picture| picture.pixels)
+            .collect();
+        collector.add(&bytes, shape, labels.as_deref())?;
+        if let Some(counter) = &mut counter {
+            counter.advance(shape.count);
+        }
+    }
+    Ok(collector.finish()?)
+}

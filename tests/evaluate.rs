@@ -1,0 +1,144 @@
+//! Scores in training and afterwards are the same, whatever the pictures come from.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use burn::data::dataset::Dataset;
+use common::{TINY, only_run, run, run_well};
+use gan_core::train::{RunDir, read_metric};
+use gan_data::io::write_picture;
+use gan_data::source::synthetic::SyntheticDigitsConfig;
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The JSON that `evaluate` prints, and what it says besides.
+fn evaluate(folder: &Path, flags: &[&str]) -> (Value, String) {
+    let flags = [&["--json"], flags].concat();
+    let output = run("evaluate", folder, &flags, LIMIT);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{flags:?}: {said}");
+    (serde_json::from_slice(&output.stdout).unwrap(), said)
+}
+
+fn score(report: &Value, name: &str) -> f64 {
+    let scores = report["scores"].as_array().unwrap();
+    let found = scores.iter().find(|score| score["name"] == name);
+    found.unwrap()["value"].as_f64().unwrap()
+}
+
+/// Trains with scores on the way, and returns the run.
+fn trained(folder: &Path) -> RunDir {
+    let flags = "--kimg 0.4 --evaluate 0.1 --set train.evaluate.samples=150 \
+                 --set train.evaluate.reals=400 --set train.evaluate.metrics=[\"fid\",\"pr\"] \
+                 --set train.checkpoint_kimg=0.1 --set train.keep_checkpoints=9";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    run_well("mnist_gan", folder, &[TINY, &flags].concat());
+    RunDir::open(only_run(folder)).unwrap()
+}
+
+#[test]
+fn a_run_is_scored_on_the_way_and_afterwards_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    let path = run.path().to_str().unwrap();
+    assert_eq!(run.metrics().unwrap(), ["fid", "precision", "recall"]);
+    assert!(run.metric_plot().is_file());
+    let lines = read_metric(&run.metric("fid")).unwrap();
+    assert_eq!(lines.len(), 4);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.samples == 150 && line.reals == 400)
+    );
+    let close = |report: &Value, wanted: f64| {
+        let found = score(report, "fid");
+        assert!((found - wanted).abs() < 1e-6 * wanted, "{found} {wanted}");
+    };
+    for line in [&lines[0], &lines[3]] {
+        let round = line.round.to_string();
+        let flags = [
+            "--run",
+            path,
+            "--num",
+            "150",
+            "--num-real",
+            "400",
+            "--metrics",
+            "fid,authenticity",
+            "--checkpoint",
+            &round,
+        ];
+        close(&evaluate(folder.path(), &flags).0, line.value.unwrap());
+    }
+    let best = lines
+        .iter()
+        .filter_map(|line| line.value)
+        .fold(f64::INFINITY, f64::min);
+    let flags = [
+        "--run",
+        path,
+        "--num",
+        "150",
+        "--num-real",
+        "400",
+        "--checkpoint",
+        "best",
+    ];
+    let (report, said) = evaluate(folder.path(), &flags);
+    close(&report, best);
+    assert!(said.contains("neighbours.png"), "{said}");
+    for file in ["neighbours.png", "evaluation.json"] {
+        assert!(run.path().join(file).is_file(), "{file}");
+    }
+
+    // The statistics of the real pictures were computed once; damaged ones are computed again.
+    let cache = folder.path().join("cache/statistics");
+    let files: Vec<_> = fs::read_dir(&cache)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let whole = fs::read(&files[0]).unwrap();
+    fs::write(&files[0], &whole[..whole.len() - 9]).unwrap();
+    let (again, said) = evaluate(folder.path(), &flags);
+    assert_eq!(again, report);
+    assert!(said.contains("computing them again"), "{said}");
+    assert_eq!(fs::read(&files[0]).unwrap().len(), whole.len());
+}
+
+#[test]
+fn files_are_scored_like_the_run_that_drew_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    let path = run.path().to_str().unwrap();
+    let digits = SyntheticDigitsConfig::new().init().unwrap();
+    let real = folder.path().join("real");
+    fs::create_dir(&real).unwrap();
+    for index in 0..120 {
+        let picture = digits.get(index).unwrap();
+        write_picture(real.join(format!("{index}.png")), &picture).unwrap();
+    }
+    let flags = ["--quiet", "--run", path, "--num", "90", "--out", "fakes"];
+    run_well("sample", folder.path(), &flags);
+    let of_files = ["--real", "real", "--fake", "fakes"];
+    let of_run = ["--real", "real", "--fake", path, "--num", "90"];
+    let [(files, _), (run, _)] =
+        [&of_files[..], &of_run].map(|flags| evaluate(folder.path(), flags));
+    for name in [
+        "fid",
+        "precision",
+        "coverage",
+        "class_entropy",
+        "authenticity",
+    ] {
+        let (a, b) = (score(&files, name), score(&run, name));
+        assert!((a - b).abs() < 1e-6 * (1.0 + a.abs()), "{name}: {a} {b}");
+    }
+    let table = run_well("evaluate", folder.path(), &of_files);
+    assert!(table.contains("120 pictures, 28x28 grey"), "{table}");
+    assert!(table.contains("lower is better"), "{table}");
+}
