@@ -55,7 +55,7 @@ pub fn draw_metrics(path: &Path, metrics: &[(String, Vec<MetricEntry>)]) -> Resu
             let how = entries.last().map_or(String::new(), |entry| {
                 format!("{}, {} samples", entry.features, entry.samples)
             });
-            let points = entries.iter().filter_map(point).collect();
+            let points: Vec<(f64, f64)> = entries.iter().filter_map(point).collect();
             panel(area, &format!("{name} ({how})"), &[("", points)])?;
         }
         area.present()?;

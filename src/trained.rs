@@ -292,8 +292,9 @@ impl Source<'_> {
                 "cannot use the checkpoint {damage}; using the one before"
             ));
         }
-        match (self.which, &saved.best) {
-            (Which::Best, Some(best)) => self.of_round(&checkpoints, best.round),
+        let best = saved.best.as_ref().map(|best| best.round);
+        match (self.which, best) {
+            (Which::Best, Some(round)) => self.of_round(&checkpoints, round),
             (Which::Best, None) => Err(Failure::new(format!(
                 "--checkpoint best: no checkpoint in {} has a score; train with --evaluate, or use latest",
                 folder.display()

@@ -33,9 +33,9 @@ impl Rows {
 
 /// The configuration of a whole model: networks, game, batch size and length. It is the part `model`
 /// of a `config.json`.
-pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned {
+pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'static {
     /// What it plays.
-    type Game: Game;
+    type Game: Game + 'static;
 
     /// The names that [`preset`](Model::preset) knows.
     const PRESETS: &'static [&'static str];
