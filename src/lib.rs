@@ -7,6 +7,7 @@ pub mod backend;
 pub mod cli;
 mod failure;
 pub mod labelled;
+pub mod next;
 pub mod npy;
 mod pictures;
 mod plot;

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunDirError;
@@ -67,6 +68,19 @@ pub fn read_log(path: &Path) -> Result<Vec<LogEntry>, RunDirError> {
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// The lines that are what they should be, and how many are not: for readers who do with less.
+pub(crate) fn readable_lines<T: DeserializeOwned>(text: &[u8]) -> (Vec<T>, usize) {
+    let lines = text.split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    let mut damaged = 0;
+    let read = lines.filter_map(|line| {
+        let read = serde_json::from_slice(line).ok();
+        damaged += usize::from(read.is_none());
+        read
+    });
+    (read.collect(), damaged)
 }
 
 /// The log while the run writes it.

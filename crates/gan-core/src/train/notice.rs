@@ -44,6 +44,11 @@ pub enum Notice {
         /// Distance between samples as a part of the largest there was.
         part: f64,
     },
+    /// `report.html` could not be written. The run goes on without it.
+    NoReport {
+        /// Why, with the name of the file.
+        reason: String,
+    },
     /// The critic tells all samples apart, so the generator learns nothing.
     CriticWon {
         /// Where.
@@ -92,6 +97,7 @@ impl fmt::Display for Notice {
                 clock.kimg(),
                 part * 100.0
             ),
+            Self::NoReport { reason } => write!(f, "{reason}; training goes on without the report"),
             Self::CriticWon { clock } => write!(
                 f,
                 "at {:.1} kimg the critic is sure of every picture (real above 0.99, generated \

@@ -6,6 +6,7 @@ mod progress;
 mod samples;
 
 pub use log::Log;
+pub(crate) use log::Timing;
 pub use loss_plot::LossPlot;
-pub use progress::{Progress, ProgressSink, ShowProgress};
+pub use progress::{Progress, ProgressSink, ShowProgress, in_words};
 pub use samples::Samples;
