@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use gan_core::train::{Progress, ProgressSink, in_words};
+use gan_core::train::{Progress, ProgressSink};
+use gan_core::words;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Between plain lines.
@@ -98,7 +99,7 @@ fn line(progress: &Progress) -> String {
         line.push_str(&format!("  {:.0} images/s", progress.images_per_second));
     }
     if let Some(left) = progress.time_left {
-        line.push_str(&format!("  {} left", in_words(left)));
+        line.push_str(&format!("  {} left", words::time(left)));
     }
     for (name, label) in [
         ("critic", "critic"),

@@ -10,8 +10,9 @@ use burn::prelude::*;
 use gan_core::game::{Clock, Game};
 use gan_core::train::{
     BoxError, Command, DataInfo, End, Log, LossPlot, Outcome, ReportPage, RunDir, RunInfo, Samples,
-    ShowProgress, TrainError, Trainer, in_words, write_report,
+    ShowProgress, TrainError, Trainer, write_report,
 };
+use gan_core::words;
 use gan_data::io::write_grid;
 use gan_data::source::Pictures;
 use gan_data::transform::{Crop, TransformConfig};
@@ -142,10 +143,7 @@ impl<M: Model> Session<M> {
         let size = image.size;
         let counts = game.parameter_counts();
         let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
-        let channels = match image.channels {
-            1 => "1 channel".to_owned(),
-            more => format!("{more} channels"),
-        };
+        let channels = words::count(image.channels, "channel");
         self.screen.say(format!(
             "model    {}: {size} x {size} pixels, {channels}, {} parameters, batch {}, {} kimg, seed {}, \
              on {}",
@@ -186,15 +184,19 @@ impl<M: Model> Session<M> {
         Ok(())
     }
 
-    fn loader(&self) -> Result<Loader, Failure> {
+    /// What is made of each picture before the networks see it.
+    fn transform(&self) -> TransformConfig {
         let data = &self.config.data;
-        let transform = TransformConfig::new()
+        TransformConfig::new()
             .with_size(Some([data.size, data.size]))
             .with_crop(Crop::Centre)
-            .with_flip_probability(data.flip_probability);
+            .with_flip_probability(data.flip_probability)
+    }
+
+    fn loader(&self) -> Result<Loader, Failure> {
         let config = LoaderConfig::new(self.config.model.batch_size())
             .with_seed(self.config.seed)
-            .with_transform(transform);
+            .with_transform(self.transform());
         Loader::new(self.data.clone(), config, self.device()).map_err(|error| {
             let error = error.to_string();
             match error.strip_prefix("batch_size: ") {
@@ -218,8 +220,14 @@ impl<M: Model> Session<M> {
         let name = format!("{}-{}", self.info.name, self.config.model.name());
         let run = RunDir::create(&self.arguments.out, &name)
             .map_err(|error| Failure::new(format!("--out {error}")))?;
-        let size = self.config.data.size;
-        write_reals(run.reals(), self.data.as_ref(), REALS, Some([size; 2]))?;
+        let seed = self.config.seed;
+        write_reals(
+            run.reals(),
+            self.data.as_ref(),
+            REALS,
+            &self.transform(),
+            seed,
+        )?;
         let device = self.backend.describe();
         let mut info = RunInfo::new(self.program, device, self.config.seed, self.info.clone());
         let counts = game.parameter_counts().into_iter();
@@ -336,7 +344,7 @@ impl<M: Model> Session<M> {
         };
         self.screen.say(format!(
             "{state}     {kimg:.1} kimg, after {} here",
-            in_words(time)
+            words::time(time)
         ));
         let curves = match run.loss_plot().exists() {
             true => format!(", curves {path}/loss.png"),

@@ -106,7 +106,7 @@ pub use config_difference::config_difference;
 pub use error::{BoxError, CheckpointError, Damage, RunDirError, TrainError};
 pub use guard::{Diagnosis, GuardConfig};
 pub use hook::{Context, Hook};
-pub use hooks::{Log, LossPlot, Progress, ProgressSink, Samples, ShowProgress, in_words};
+pub use hooks::{Log, LossPlot, Progress, ProgressSink, Samples, ShowProgress};
 pub use log_file::{LogEntry, read_log};
 pub use notice::Notice;
 pub use notice_file::NoticeEntry;

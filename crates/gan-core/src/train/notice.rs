@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::error::Damage;
 use crate::game::Clock;
+use crate::words::count;
 
 /// Something that a person should know; [`Display`](fmt::Display) says it in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,9 +86,10 @@ impl fmt::Display for Notice {
             } => write!(
                 f,
                 "{cause} was not finite again and again up to {:.1} kimg: going back to {:.1} kimg \
-                 with {lr_scale} times the learning rate ({left} more times allowed)",
+                 with {lr_scale} times the learning rate ({} allowed)",
                 from.kimg(),
-                to.kimg()
+                to.kimg(),
+                count(*left as usize, "more time")
             ),
             Self::Collapse { clock, part } => write!(
                 f,

@@ -5,6 +5,7 @@ mod checkpoints;
 mod full_disk;
 mod guards;
 mod kill;
+mod reports;
 mod resume;
 mod run_dirs;
 mod toy;

@@ -16,8 +16,8 @@ use gan_core::game::{
 use gan_core::optim::OptimizerConfig;
 use gan_core::rng::Stream;
 use gan_core::train::{
-    Better, BoxError, Context, Every, GuardConfig, Hook, Log, LossPlot, Notice, Outcome, RunDir,
-    Samples, TrainConfig, TrainError, Trainer,
+    Better, BoxError, Context, Every, GuardConfig, Hook, Log, LossPlot, Notice, Outcome,
+    ReportPage, RunDir, Samples, TrainConfig, TrainError, Trainer,
 };
 
 pub const SEED: u64 = 7;
@@ -234,6 +234,7 @@ pub fn trainer(
             write(path, format!("{log:?}").as_bytes())
         }))
         .with_hook(Score)
+        .with_hook(ReportPage::default())
         .with_hook(last)
         .with_notify(move |notice| sink.lock().unwrap().push(notice.clone()));
     (trainer, notices)
@@ -285,6 +286,8 @@ pub fn contents(run: &RunDir) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     walk(run.path(), run.path(), &mut files);
     files.remove("timing.jsonl");
+    // It shows the times; `reports.rs` compares it without them.
+    files.remove("report.html");
     files.remove("run.json");
     files
 }

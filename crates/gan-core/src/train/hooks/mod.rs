@@ -8,5 +8,5 @@ mod samples;
 pub use log::Log;
 pub(crate) use log::Timing;
 pub use loss_plot::LossPlot;
-pub use progress::{Progress, ProgressSink, ShowProgress, in_words};
+pub use progress::{Progress, ProgressSink, ShowProgress};
 pub use samples::Samples;

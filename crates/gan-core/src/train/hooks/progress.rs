@@ -37,16 +37,6 @@ impl Progress {
     }
 }
 
-/// A time to be read: `2 h 5 min`, `3 min 20 s` or `20 s`.
-pub fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
-}
-
 /// Something that shows progress: a bar, lines, a window.
 pub trait ProgressSink {
     /// Shows it. Called at the beginning, a few times a second, and at the end.
@@ -149,18 +139,5 @@ impl<G: Game> Hook<G> for ShowProgress {
         self.show(context);
         self.sink.finish();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_short() {
-        let text = |seconds| in_words(Duration::from_secs(seconds));
-        assert_eq!(text(9), "9 s");
-        assert_eq!(text(125), "2 min 5 s");
-        assert_eq!(text(7505), "2 h 5 min");
     }
 }

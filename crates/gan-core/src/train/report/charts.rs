@@ -37,7 +37,7 @@ fn how_made(scores: &[Score]) -> String {
         .map(|name| format!("{name} features"));
     let samples = last
         .samples
-        .map(|number| super::html::count(number as usize, "sample"));
+        .map(|number| crate::words::count(number as usize, "sample"));
     let data = last.data.as_ref().map(|name| format!("against {name}"));
     let parts: Vec<String> = [features, samples, data].into_iter().flatten().collect();
     parts.join(", ")

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::html::{count, escape, fixed, number};
+use super::html::{escape, fixed, number};
+use crate::words::count;
 
 /// Points drawn of one curve, however long the log. More than a screen has pixels for.
 pub(super) const MOST_POINTS: usize = 500;

@@ -68,12 +68,6 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     number
 }
 
-/// `1 round`, `2 rounds`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", fixed(number as f64, 0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +103,5 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(fixed(-0.001, 1), "0.0");
-        assert_eq!(count(1, "round"), "1 round");
-        assert_eq!(count(1200, "round"), "1,200 rounds");
     }
 }

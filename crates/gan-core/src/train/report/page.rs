@@ -10,8 +10,8 @@ use super::charts;
 use super::curve::{Chart, gaps_in_words};
 use super::files::RunFiles;
 use super::gallery;
-use super::html::{count, escape, fill, fixed, number};
-use crate::train::in_words;
+use super::html::{escape, fill, fixed, number};
+use crate::words;
 
 /// The whole page. The same files and commands give the same bytes.
 pub(super) fn page(files: &RunFiles, commands: &[Command]) -> String {
@@ -104,7 +104,7 @@ fn head(files: &RunFiles, title: &str) -> String {
     if let Some(seconds) = charts::seconds(files) {
         tile(
             "Time in rounds",
-            in_words(Duration::from_secs_f64(seconds.min(1e12))),
+            words::time(Duration::from_secs_f64(seconds.min(1e12))),
             "",
         );
         let shown = files
@@ -207,7 +207,13 @@ fn facts(files: &RunFiles) -> String {
     add("Seed", info.map(|info| info.seed.to_string()));
     add(
         "Data",
-        info.map(|info| format!("{}, {}", info.data.name, count(info.data.count, "picture"))),
+        info.map(|info| {
+            format!(
+                "{}, {}",
+                info.data.name,
+                words::count(info.data.count, "picture")
+            )
+        }),
     );
     add("Source of the data", text_setting(files, &["/data/source"]));
     add("Size", picture_size(files));
