@@ -12,6 +12,7 @@ use gan::cli::{self, RunArgs, Seeds};
 use gan::run::writable;
 use gan::trained::Trained;
 use gan_core::sample::LatentPath;
+use gan_core::words;
 use gan_data::PixelRange;
 use gan_data::io::{grid, write_gif};
 
@@ -96,9 +97,11 @@ fn main() -> ExitCode {
 
         let out = writable(&arguments.out, "--out", "gif")?;
         write_gif(&out, &pictures, DELAY)?;
-        trained
-            .screen
-            .say(format!("{frames} frames in {}", out.display()));
+        trained.screen.say(format!(
+            "{} in {}",
+            words::count(frames, "frame"),
+            out.display()
+        ));
         Ok(())
     })
 }

@@ -75,11 +75,6 @@ impl Stored {
         }
     }
 
-    /// A checksum of the data.
-    pub(super) fn fingerprint(&self) -> String {
-        self.data.fingerprint()
-    }
-
     /// One picture.
     pub(super) fn picture(&self, index: usize) -> Result<Picture, Failure> {
         let index = self.order[index];
