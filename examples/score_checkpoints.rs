@@ -143,7 +143,7 @@ fn main() -> ExitCode {
         reals.score("test pictures", pixels, &classes)?;
 
         let mut game = config.model.init(config.seed, &device)?;
-        let mut draw = |what: &str, game: &mut _, truncation| {
+        let draw = |what: &str, game: &mut _, truncation| {
             let (pixels, classes) = pictures(&arguments, &config.model, game, truncation, &device)?;
             reals.score(what, pixels, &classes)
         };
