@@ -8,7 +8,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checksum, DigitClassifier, DigitFeatures, Features, InceptionFeatures, ResizeMode, VggFeatures,
+    Checksum, CifarClassifier, CifarFeatures, DigitClassifier, DigitFeatures, Features,
+    InceptionFeatures, ResizeMode, VggFeatures,
 };
 use crate::error::MetricError;
 
@@ -20,6 +21,8 @@ pub enum FeatureNetwork {
     /// [`DigitFeatures`], whose weights are in this crate: handwritten digits, 28x28, grey.
     #[default]
     Digits,
+    /// [`CifarFeatures`], whose weights are in this crate: the ten classes of CIFAR-10, 32x32, RGB.
+    Cifar,
     /// [`InceptionFeatures`]: FID, KID and the Inception Score as published.
     Inception,
     /// [`VggFeatures`]: precision and recall as published.
@@ -28,22 +31,24 @@ pub enum FeatureNetwork {
 
 impl FeatureNetwork {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Digits, Self::Inception, Self::Vgg];
+    pub const ALL: [Self; 4] = [Self::Digits, Self::Cifar, Self::Inception, Self::Vgg];
 
     /// As in files and flags.
     pub fn name(self) -> &'static str {
         match self {
             Self::Digits => "digits",
+            Self::Cifar => "cifar",
             Self::Inception => "inception",
             Self::Vgg => "vgg",
         }
     }
 
-    /// Classes that labels of data sets may mean: the digits. 0 if it has none of which data sets have
+    /// Classes that labels of data sets may mean: the digits, the classes of CIFAR-10. 0 if it has none of which data sets have
     /// labels.
     pub fn labels(self) -> usize {
         match self {
             Self::Digits => DigitClassifier::CLASSES,
+            Self::Cifar => CifarClassifier::CLASSES,
             Self::Inception | Self::Vgg => 0,
         }
     }
@@ -52,7 +57,7 @@ impl FeatureNetwork {
     pub fn channels(self) -> usize {
         match self {
             Self::Digits => 1,
-            Self::Inception | Self::Vgg => 3,
+            Self::Cifar | Self::Inception | Self::Vgg => 3,
         }
     }
 }
@@ -79,11 +84,11 @@ impl FromStr for FeatureNetwork {
 pub struct FeaturesConfig {
     /// The network. Default: `digits`
     pub network: FeatureNetwork,
-    /// The file of its weights, which all but `digits` need. Default: `None`
+    /// The file of its weights, which all but `digits` and `cifar` need. Default: `None`
     pub weights: Option<PathBuf>,
     /// SHA-256 that the file must have, or `any`. Default: `None`, that of the published file
     pub checksum: Option<String>,
-    /// How pictures are brought to the size of the network; `digits` resizes nothing. Default:
+    /// How pictures are brought to the size of the network; `digits` and `cifar` resize nothing. Default:
     /// [`ResizeMode::PytorchFid`]
     pub resize: ResizeMode,
 }
@@ -104,10 +109,14 @@ impl FeaturesConfig {
         let (network, resize) = (self.network, self.resize);
         match (network, &self.weights) {
             (FeatureNetwork::Digits, None) => Ok(Box::new(DigitFeatures::new(device)?)),
-            (FeatureNetwork::Digits, Some(path)) => Err(MetricError::weights(
-                path,
-                "digit features have weights of their own; leave the file out, or choose inception",
-            )),
+            (FeatureNetwork::Cifar, None) => Ok(Box::new(CifarFeatures::new(device)?)),
+            (FeatureNetwork::Digits | FeatureNetwork::Cifar, Some(path)) => {
+                let reason = format!(
+                    "{network} features have weights of their own; leave the file out, or choose \
+                     inception"
+                );
+                Err(MetricError::weights(path, reason))
+            }
             (FeatureNetwork::Inception, Some(path)) => Ok(Box::new(InceptionFeatures::open(
                 path, &checksum, resize, device,
             )?)),
@@ -137,7 +146,7 @@ mod tests {
         let text = |error: MetricError| error.to_string();
         assert_eq!(
             text("inceptoin".parse::<FeatureNetwork>().unwrap_err()),
-            "`features` is inceptoin; it must be one of digits, inception, vgg"
+            "`features` is inceptoin; it must be one of digits, cifar, inception, vgg"
         );
         let device = Device::flex();
         let init = |network, weights: Option<&str>| {
@@ -151,6 +160,10 @@ mod tests {
         let digits = init(FeatureNetwork::Digits, None).unwrap();
         assert!(digits.starts_with("digits-"), "{digits}");
         assert!(text(init(FeatureNetwork::Digits, Some("w")).unwrap_err()).starts_with("w: "));
+        let cifar = init(FeatureNetwork::Cifar, None).unwrap();
+        assert!(cifar.starts_with("cifar-"), "{cifar}");
+        let given = text(init(FeatureNetwork::Cifar, Some("w")).unwrap_err());
+        assert!(given.contains("cifar features have weights"), "{given}");
         let missing = text(init(FeatureNetwork::Inception, None).unwrap_err());
         assert!(missing.contains("weights of inception"), "{missing}");
         let absent = text(init(FeatureNetwork::Vgg, Some("/nowhere/w")).unwrap_err());

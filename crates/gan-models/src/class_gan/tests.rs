@@ -198,7 +198,10 @@ fn standing_statistics_are_for_samples_only_and_end_with_a_round() {
         play(&config, &mut game, 2..3);
         play(&config, &mut untouched, 2..3);
         assert_eq!(game.state(), untouched.state(), "{name}");
-        assert_eq!(difference(sample(&game, false), sample(&untouched, false)), 0.0);
+        assert_eq!(
+            difference(sample(&game, false), sample(&untouched, false)),
+            0.0
+        );
     }
     let mut without = small("cgan").init(1, &device).unwrap();
     assert!(!without.use_standing_statistics(&[Tensor::zeros([2, 103], &device)], true));
