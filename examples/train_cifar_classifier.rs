@@ -1,4 +1,4 @@
-//! Trains the classifier of CIFAR-10 whose weights are in `crates/gan-metrics/weights`.
+//! Trains the classifier of CIFAR-10 whose features `evaluate --features cifar --weights FILE` takes.
 //!
 //! ```text
 //! cargo run --release --example train_cifar_classifier -- --data DIR --out cifar.safetensors

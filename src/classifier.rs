@@ -1,4 +1,4 @@
-//! Training of small classifiers, whose weights come with `gan-metrics`.
+//! Training of the small classifiers of `gan-metrics`.
 
 use burn::module::Module;
 use burn::prelude::*;

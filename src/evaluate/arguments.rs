@@ -44,11 +44,12 @@ pub struct EvaluateArgs {
     /// the pictures allow]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
     pub metrics: Vec<Metric>,
-    /// What scores are computed from: digits or cifar (in the program), inception or vgg (with --weights)
+    /// What scores are computed from: digits (in the program), cifar (with --weights, or untrained),
+    /// inception or vgg (with --weights)
     /// [default: digits, or inception with --weights]
     #[arg(long, value_name = "NAME", value_parser = network)]
     pub features: Option<FeatureNetwork>,
-    /// The file of weights of inception or vgg
+    /// The file of weights of inception, vgg or cifar
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// SHA-256 of a weights file of your own, or any [default: that of the published file]

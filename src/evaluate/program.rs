@@ -251,7 +251,7 @@ impl<'a> Session<'a> {
         let (features, screen) = (&*self.features, &self.screen);
         let real = reals.collect_cached(features, &self.config, screen, Some(screen));
         let real = real.map_err(|failure| with_flag("--real", failure))?;
-        let network = (features, self.network.labels());
+        let network = (features, self.arguments.features_config().labels());
         let fake = collect(fakes, network, FAKE, &self.config, Some(screen));
         let fake = fake.map_err(|failure| with_flag("--fake", failure))?;
         for set in [&real, &fake] {
@@ -285,7 +285,10 @@ impl<'a> Session<'a> {
         ];
         match self.network {
             FeatureNetwork::Inception => metrics.push(Metric::InceptionScore),
-            FeatureNetwork::Digits | FeatureNetwork::Cifar => metrics.push(Metric::Classes),
+            FeatureNetwork::Digits => metrics.push(Metric::Classes),
+            FeatureNetwork::Cifar if self.arguments.weights.is_some() => {
+                metrics.push(Metric::Classes);
+            }
             _ => {}
         }
         if fake.is_labelled() {

@@ -154,7 +154,7 @@ impl<M: Model> Judge<M> {
                 real.map_err(failed)?
             }
         };
-        let labels = self.config.features.network.labels();
+        let labels = self.config.features.labels();
         let network = (&*self.features, labels);
         let draw = |seeds: &[u64], classes: &[usize]| {
             let rows = self.model.rows(seeds, classes, None, &self.device);

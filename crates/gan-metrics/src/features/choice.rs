@@ -21,7 +21,7 @@ pub enum FeatureNetwork {
     /// [`DigitFeatures`], whose weights are in this crate: handwritten digits, 28x28, grey.
     #[default]
     Digits,
-    /// [`CifarFeatures`], whose weights are in this crate: the ten classes of CIFAR-10, 32x32, RGB.
+    /// [`CifarFeatures`], with a file of one's own or untrained: 32x32, RGB.
     Cifar,
     /// [`InceptionFeatures`]: FID, KID and the Inception Score as published.
     Inception,
@@ -84,7 +84,7 @@ impl FromStr for FeatureNetwork {
 pub struct FeaturesConfig {
     /// The network. Default: `digits`
     pub network: FeatureNetwork,
-    /// The file of its weights, which all but `digits` and `cifar` need. Default: `None`
+    /// The file of its weights, which `inception` and `vgg` need and `cifar` may have. Default: `None`
     pub weights: Option<PathBuf>,
     /// SHA-256 that the file must have, or `any`. Default: `None`, that of the published file
     pub checksum: Option<String>,
@@ -94,6 +94,14 @@ pub struct FeaturesConfig {
 }
 
 impl FeaturesConfig {
+    /// [`FeatureNetwork::labels`], which `cifar` has with weights only.
+    pub fn labels(&self) -> usize {
+        match (self.network, &self.weights) {
+            (FeatureNetwork::Cifar, None) => 0,
+            (network, _) => network.labels(),
+        }
+    }
+
     /// Loads the network.
     ///
     /// # Errors
@@ -109,13 +117,13 @@ impl FeaturesConfig {
         let (network, resize) = (self.network, self.resize);
         match (network, &self.weights) {
             (FeatureNetwork::Digits, None) => Ok(Box::new(DigitFeatures::new(device)?)),
-            (FeatureNetwork::Cifar, None) => Ok(Box::new(CifarFeatures::new(device)?)),
-            (FeatureNetwork::Digits | FeatureNetwork::Cifar, Some(path)) => {
-                let reason = format!(
-                    "{network} features have weights of their own; leave the file out, or choose \
-                     inception"
-                );
-                Err(MetricError::weights(path, reason))
+            (FeatureNetwork::Digits, Some(path)) => Err(MetricError::weights(
+                path,
+                "digit features have weights of their own; leave the file out, or choose inception",
+            )),
+            (FeatureNetwork::Cifar, None) => Ok(Box::new(CifarFeatures::untrained(device))),
+            (FeatureNetwork::Cifar, Some(path)) => {
+                Ok(Box::new(CifarFeatures::open(path, &checksum, device)?))
             }
             (FeatureNetwork::Inception, Some(path)) => Ok(Box::new(InceptionFeatures::open(
                 path, &checksum, resize, device,
@@ -161,12 +169,21 @@ mod tests {
         assert!(digits.starts_with("digits-"), "{digits}");
         assert!(text(init(FeatureNetwork::Digits, Some("w")).unwrap_err()).starts_with("w: "));
         let cifar = init(FeatureNetwork::Cifar, None).unwrap();
-        assert!(cifar.starts_with("cifar-"), "{cifar}");
-        let given = text(init(FeatureNetwork::Cifar, Some("w")).unwrap_err());
-        assert!(given.contains("cifar features have weights"), "{given}");
+        assert_eq!(cifar, "cifar-untrained");
+        let labels = |weights: Option<&str>| {
+            let config = FeaturesConfig {
+                network: FeatureNetwork::Cifar,
+                weights: weights.map(PathBuf::from),
+                ..FeaturesConfig::default()
+            };
+            config.labels()
+        };
+        assert_eq!((labels(None), labels(Some("w"))), (0, 10));
         let missing = text(init(FeatureNetwork::Inception, None).unwrap_err());
         assert!(missing.contains("weights of inception"), "{missing}");
-        let absent = text(init(FeatureNetwork::Vgg, Some("/nowhere/w")).unwrap_err());
-        assert!(absent.starts_with("/nowhere/w: cannot"), "{absent}");
+        for network in [FeatureNetwork::Vgg, FeatureNetwork::Cifar] {
+            let absent = text(init(network, Some("/nowhere/w")).unwrap_err());
+            assert!(absent.starts_with("/nowhere/w: cannot"), "{absent}");
+        }
     }
 }

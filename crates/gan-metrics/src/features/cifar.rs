@@ -1,5 +1,6 @@
-//! Features of small colour pictures, from a small classifier of CIFAR-10 whose weights are in this
-//! crate.
+//! Features of small colour pictures, from a small classifier of CIFAR-10.
+
+use std::path::Path;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -7,19 +8,15 @@ use gan_core::dual::{Dual, Forward};
 use gan_core::nn::{ConvBlock, Linear, LinearConfig};
 use gan_core::rng::Stream;
 
-use super::classifier::{Shipped, check_picture, conv_blocks, signed_pictures};
-use super::{FeatureBatch, Features, PictureShape, in_chunks};
+use super::classifier::{check_picture, conv_blocks, signed_pictures, with_weights};
+use super::weights::{read_safetensors, sha256};
+use super::{Checksum, FeatureBatch, Features, PictureShape, in_chunks};
 use crate::error::MetricError;
 
-/// Made by `examples/train_cifar_classifier.rs` of the project's repository; the checksum is also in
-/// `docs/metrics.md`.
-const WEIGHTS: Shipped = Shipped {
-    place: "the CIFAR-10 classifier of gan-metrics",
-    bytes: include_bytes!("../../weights/cifar.safetensors"),
-    sha256: "TODO",
-};
 /// Pictures that pass through the network together.
 const CHUNK: usize = 250;
+/// Of the network without training.
+const SEED: u64 = 0;
 
 /// A convolutional network that tells the ten classes of CIFAR-10 apart.
 ///
@@ -77,34 +74,61 @@ impl CifarClassifier {
     }
 }
 
-/// [`CifarClassifier`] with the weights that come with this crate.
+/// [`CifarClassifier`] as features of RGB pictures of 32 by 32 pixels: trained, with a file of
+/// `examples/train_cifar_classifier.rs` of the project's repository, or with the first weights of a fixed
+/// seed.
 ///
-/// Takes RGB pictures of 32 by 32 pixels. It was trained on 20,000 pictures of CIFAR-10, far fewer than
-/// the networks of published scores: its distances order models and checkpoints of CIFAR-10, and
-/// compare with no published FID.
+/// Distances of either order models and checkpoints; they compare with no published FID, nor with each
+/// other. Without training, features see colours, edges and textures, and there are no
+/// probabilities of classes.
 #[derive(Debug)]
 pub struct CifarFeatures {
     network: CifarClassifier,
+    /// Beginning of the checksum of the file; `None` without training.
+    weights: Option<String>,
     device: Device,
 }
 
 impl CifarFeatures {
-    /// Puts the network on a device.
+    /// The network without training.
+    pub fn untrained(device: &Device) -> Self {
+        let device = device.clone().without_autodiff();
+        Self {
+            network: CifarClassifier::init(&mut Stream::new(SEED, "cifar", 0), &device),
+            weights: None,
+            device,
+        }
+    }
+
+    /// The network with the weights in a file.
     ///
     /// # Errors
     ///
-    /// If the weights in the crate are damaged.
-    pub fn new(device: &Device) -> Result<Self, MetricError> {
-        let device = device.clone().without_autodiff();
-        let network = CifarClassifier::init(&mut Stream::new(0, "cifar", 0), &device);
-        let network = WEIGHTS.load(network)?;
-        Ok(Self { network, device })
+    /// If the file cannot be read, is of another network, or not the one whose checksum is wanted.
+    /// None was published: [`Checksum::Published`] takes any.
+    pub fn open(path: &Path, checksum: &Checksum, device: &Device) -> Result<Self, MetricError> {
+        let bytes = std::fs::read(path).map_err(MetricError::io(path, "read the file"))?;
+        let found = sha256(&bytes);
+        if let Checksum::Sha256(wanted) = checksum
+            && *wanted != found
+        {
+            let reason = format!("its SHA-256 is {found} and should be {wanted}; fetch it again");
+            return Err(MetricError::weights(path, reason));
+        }
+        let untrained = Self::untrained(device);
+        let tensors = read_safetensors(path, &bytes)?;
+        Ok(Self {
+            network: with_weights(untrained.network, path, tensors)?,
+            weights: Some(found[..8].into()),
+            device: untrained.device,
+        })
     }
 }
 
 impl Features for CifarFeatures {
     fn name(&self) -> String {
-        format!("cifar-{}", &WEIGHTS.sha256[..8])
+        let weights = self.weights.as_deref();
+        format!("cifar-{}", weights.unwrap_or("untrained"))
     }
 
     fn size(&self) -> usize {
@@ -115,11 +139,17 @@ impl Features for CifarFeatures {
         shape.check_bytes(pictures)?;
         let picture = [CifarClassifier::SIDE, CifarClassifier::CHANNELS];
         check_picture(shape, picture, "CIFAR features")?;
-        let sizes = [CifarClassifier::SIZE, CifarClassifier::CLASSES];
+        let classifies = self.weights.is_some();
+        let classes = if classifies {
+            CifarClassifier::CLASSES
+        } else {
+            0
+        };
+        let sizes = [CifarClassifier::SIZE, classes];
         Ok(in_chunks(pictures, shape, CHUNK, sizes, |bytes| {
             let pictures = signed_pictures(bytes, picture, &self.device);
             let (features, logits) = self.network.forward(pictures);
-            (features, Some(logits))
+            (features, classifies.then_some(logits))
         }))
     }
 }

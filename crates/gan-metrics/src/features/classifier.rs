@@ -1,4 +1,7 @@
-//! What the small classifiers have in common whose weights come with this crate.
+//! What the small classifiers have in common.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -34,14 +37,27 @@ impl Shipped {
                           again";
             return Err(MetricError::weights(self.place, reason));
         }
-        let halves = read_safetensors(self.place.as_ref(), self.bytes)?;
-        let tensors = halves
-            .into_iter()
-            .map(|(name, data)| (name, data.convert::<f32>()))
-            .collect();
-        restore_module(network, self.place, &tensors)
-            .map_err(|error| MetricError::weights(self.place, error.to_string()))
+        let tensors = read_safetensors(self.place.as_ref(), self.bytes)?;
+        with_weights(network, self.place.as_ref(), tensors)
     }
+}
+
+/// `network` with the tensors of the file `path`, of any precision.
+///
+/// # Errors
+///
+/// If they are of another network.
+pub(super) fn with_weights<M: Module>(
+    network: M,
+    path: &Path,
+    tensors: BTreeMap<String, TensorData>,
+) -> Result<M, MetricError> {
+    let tensors = tensors
+        .into_iter()
+        .map(|(name, data)| (name, data.convert::<f32>()))
+        .collect();
+    restore_module(network, "weights", &tensors)
+        .map_err(|error| MetricError::weights(path, error.to_string()))
 }
 
 /// Convolutions of `[in, out, kernel, stride, padding]` with batch normalisation and ReLU.
