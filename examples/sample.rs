@@ -42,6 +42,10 @@ struct Arguments {
     /// Keep latents within this distance of the mean: better pictures, less variety
     #[arg(long, value_name = "LIMIT", value_parser = cli::positive, allow_negative_numbers = true)]
     truncation: Option<f64>,
+    /// Statistics of batch normalisation from so many batches of 64 generated pictures, with the same
+    /// truncation, instead of those of the training
+    #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
+    standing_statistics: Option<usize>,
     /// A folder for 000000.png, 000001.png, …
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -83,7 +87,10 @@ fn main() -> ExitCode {
                 "nowhere to write: give --grid FILE.png, --out FOLDER or --npy FILE.npy",
             ));
         }
-        let trained = Trained::open(&arguments.run)?;
+        let mut trained = Trained::open(&arguments.run)?;
+        if let Some(batches) = arguments.standing_statistics {
+            trained.use_standing_statistics(batches, arguments.truncation)?;
+        }
         let seeds: Vec<u64> = match &arguments.seeds {
             Some(Seeds(seeds)) => seeds.clone(),
             None => (0..arguments.num.unwrap_or(64) as u64).collect(),

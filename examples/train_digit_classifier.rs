@@ -7,26 +7,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn::data::dataset::Dataset;
-use burn::module::Module;
-use burn::prelude::*;
 use clap::Parser;
 use gan::backend::Backend;
+use gan::classifier::{Course, Example, examples};
 use gan::{Failure, cli};
-use gan_core::game::{Player, snapshot_module};
-use gan_core::loss::cross_entropy;
-use gan_core::nn::one_hot;
-use gan_core::optim::OptimizerConfig;
 use gan_core::rng::Stream;
+use gan_data::ChannelMode;
 use gan_data::io::write_atomically;
-use gan_data::source::{Mnist, Pictures, Split};
-use gan_data::{ChannelMode, PixelRange};
-use gan_metrics::features::{DigitClassifier, save_half};
+use gan_data::source::{Mnist, Split};
+use gan_metrics::features::DigitClassifier;
 
 const SIDE: usize = DigitClassifier::SIDE;
-const BATCH: usize = 128;
-/// Adam's first learning rate; it falls to 0 along a straight line.
-const LEARNING_RATE: f64 = 2e-3;
 
 /// Train a classifier of MNIST digits; a few minutes on two cores.
 #[derive(Parser)]
@@ -52,78 +43,26 @@ fn main() -> ExitCode {
             open(&arguments, Split::Train)?,
             open(&arguments, Split::Test)?,
         );
+        let course = Course {
+            name: "digits",
+            seed: arguments.seed,
+            epochs: arguments.epochs,
+            shape: [1, SIDE, SIDE],
+            classes: DigitClassifier::CLASSES,
+            distort,
+        };
         let mut weights = Stream::new(arguments.seed, "digits", 0);
         let network = DigitClassifier::init(&mut weights, &device);
-        let adam = OptimizerConfig::adam(LEARNING_RATE, 0.9, 0.99);
-        let mut player = Player::new("digits", network, adam);
-        let rounds = arguments.epochs * (train.len() / BATCH);
-        let mut left = rounds;
-        for epoch in 0..arguments.epochs {
-            let mut stream = Stream::new(arguments.seed, "epoch", epoch as u64);
-            let mut order: Vec<usize> = (0..train.len()).collect();
-            (1..order.len()).for_each(|last| order.swap(last, stream.below(last + 1)));
-            for indices in order.chunks_exact(BATCH) {
-                let distorted = |index: &usize| distort(&train[*index].0, &mut stream);
-                let pixels = indices.iter().flat_map(distorted).collect();
-                let labels = indices.iter().map(|index| train[*index].1).collect();
-                player.minimize(loss(player.module(), pixels, labels, &device));
-                player.scale_learning_rate((left - 1) as f64 / left as f64);
-                left -= 1;
-            }
-            let right = accuracy(
-                &player.module().valid(),
-                &test,
-                &device.clone().without_autodiff(),
-            );
-            println!(
-                "epoch {:2}: {:.2} % of the test digits",
-                epoch + 1,
-                100.0 * right
-            );
-        }
-        write_atomically(
-            &arguments.out,
-            &save_half(&snapshot_module(player.module())),
-        )?;
+        let logits = |network: &DigitClassifier, pictures| network.forward(pictures).1;
+        let weights = course.run(network, logits, [&train, &test], &device);
+        write_atomically(&arguments.out, &weights)?;
         Ok(())
     })
 }
 
 /// All pictures of a split with their labels.
-fn open(arguments: &Arguments, split: Split) -> Result<Vec<(Vec<u8>, i32)>, Failure> {
-    let set = Mnist::open(&arguments.data, split, ChannelMode::Grey)?;
-    (0..set.len())
-        .map(|index| Ok((set.get(index)?.pixels, set.label(index).unwrap_or(0) as i32)))
-        .collect()
-}
-
-/// Cross entropy.
-fn loss(
-    network: &DigitClassifier,
-    pixels: Vec<f32>,
-    labels: Vec<i32>,
-    device: &Device,
-) -> Tensor<1> {
-    let count = labels.len();
-    let pictures = TensorData::new(pixels, [count, 1, SIDE, SIDE]);
-    let labels = Tensor::from_data(TensorData::new(labels, [count]), device);
-    let (_, logits) = network.forward(Tensor::from_data(pictures, device));
-    cross_entropy(logits, one_hot(labels, 10))
-}
-
-/// Part of the pictures whose digit is found.
-fn accuracy(network: &DigitClassifier, set: &[(Vec<u8>, i32)], device: &Device) -> f64 {
-    let right = set.chunks(500).map(|chunk| {
-        let bytes = chunk.iter().flat_map(|(picture, _)| picture);
-        let pixels: Vec<f32> = bytes.map(|byte| PixelRange::Signed.encode(*byte)).collect();
-        let pictures = TensorData::new(pixels, [chunk.len(), 1, SIDE, SIDE]);
-        let (_, logits) = network.forward(Tensor::from_data(pictures, device));
-        let found = logits.argmax(1).into_data().convert::<i32>();
-        let found: Vec<i32> = found.try_to_vec().expect("it has just been converted");
-        let pairs = found.iter().zip(chunk);
-        pairs.filter(|(found, (_, label))| *found == label).count()
-    });
-    right.sum::<usize>() as f64 / set.len() as f64
+fn open(arguments: &Arguments, split: Split) -> Result<Vec<Example>, Failure> {
+    examples(&Mnist::open(&arguments.data, split, ChannelMode::Grey)?)
 }
 
 /// Turned by up to 11°, scaled and sheared by up to 10 %, moved by up to 2 pixels; in `[-1, 1]`.

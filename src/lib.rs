@@ -4,6 +4,7 @@
 //! show how a program is put together from it.
 
 pub mod backend;
+pub mod classifier;
 pub mod cli;
 pub mod evaluate;
 mod failure;

@@ -20,6 +20,11 @@ use crate::progress::Screen;
 use crate::resolve::{DataConfig, RunConfig};
 use crate::set;
 
+/// Pictures in a batch for standing statistics.
+const STANDING_BATCH: usize = 64;
+/// Seed of the first of them, above those that a person asks for.
+const STANDING_SEED: u64 = 1 << 40;
+
 /// A run to draw from.
 pub struct Trained {
     /// Where it stands.
@@ -68,6 +73,7 @@ trait Drawing {
     fn image(&self) -> ImageShape;
     fn num_classes(&self) -> usize;
     fn num_labels(&self) -> usize;
+    fn use_standing_statistics(&mut self, batches: &[Tensor<2>]) -> bool;
 }
 
 struct Loaded<M: Model> {
@@ -99,6 +105,10 @@ impl<M: Model> Drawing for Loaded<M> {
 
     fn num_labels(&self) -> usize {
         self.model.num_labels()
+    }
+
+    fn use_standing_statistics(&mut self, batches: &[Tensor<2>]) -> bool {
+        self.game.use_standing_statistics(batches, self.averaged)
     }
 }
 
@@ -213,6 +223,34 @@ impl Trained {
     pub fn draw(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Tensor<4> {
         let rows = self.drawing.rows(seeds, classes, truncation);
         self.drawing.draw(rows.joined())
+    }
+
+    /// From now on draws with statistics of batch normalisation over so many batches of 64 generated
+    /// pictures, of all classes in turn and of latents with this truncation, in the place of those of the
+    /// training: [`standing_statistics`](gan_core::game::standing_statistics).
+    ///
+    /// # Errors
+    ///
+    /// If the generator has no batch normalisation.
+    pub fn use_standing_statistics(
+        &mut self,
+        batches: usize,
+        truncation: Option<f64>,
+    ) -> Result<(), Failure> {
+        let rows: Vec<Tensor<2>> = (0..batches as u64)
+            .map(|batch| {
+                let first = STANDING_SEED + batch * STANDING_BATCH as u64;
+                let seeds: Vec<u64> = (first..first + STANDING_BATCH as u64).collect();
+                let classes = self.classes(None, STANDING_BATCH)?;
+                Ok(self.drawing.rows(&seeds, &classes, truncation).joined())
+            })
+            .collect::<Result<_, Failure>>()?;
+        if self.drawing.use_standing_statistics(&rows) {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "--standing-statistics: this generator has no batch normalisation; leave the flag out",
+        ))
     }
 
     /// A closed walk past what [`draw`](Self::draw) would draw, `steps` rows to each: latents along

@@ -463,7 +463,7 @@ fn evaluations() {
         ),
         (
             "--real good --fake good --features vg",
-            &["--features", "vg", "digits, inception"],
+            &["--features", "vg", "digits, cifar"],
         ),
         (
             "--real good --fake good --features inception",

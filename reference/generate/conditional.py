@@ -1,6 +1,6 @@
 """Forward passes of networks that know classes, as fixtures for the Rust tests.
 
-python conditional.py [FOLDER]    writes conditional_{two_tower,conv,resnet}.safetensors
+python conditional.py [FOLDER]    writes conditional_{two_tower,conv,resnet,deep}.safetensors
 
 Each file holds `g.<name>` and `d.<name>`, the state of a generator and of a critic; `rows` [n, latent +
 classes], what the generator takes; `pictures` = G(rows) in inference mode; `x` and `classes` [n, K], what
@@ -253,6 +253,94 @@ class ResnetCritic(nn.Module):
         return self.logit(h) + (self.head.embedding(y) * h).sum(1, keepdim=True), None
 
 
+class DeepGeneratorBlock(nn.Module):
+    """The bottleneck of BigGAN-deep."""
+
+    def __init__(self, inputs, outputs, doubles, condition):
+        super().__init__()
+        inside = inputs // 2
+        self.norm_1 = ConditionalBatchNorm(inputs, condition)
+        self.norm_2, self.norm_3, self.norm_4 = (
+            ConditionalBatchNorm(inside, condition) for _ in range(3)
+        )
+        self.conv_1, self.conv_2 = conv(inputs, inside, 1), conv(inside, inside, 3)
+        self.conv_3, self.conv_4 = conv(inside, inside, 3), conv(inside, outputs, 1)
+        self.outputs, self.doubles = outputs, doubles
+
+    def forward(self, x, y):
+        up = lambda t: F.interpolate(t, scale_factor=2) if self.doubles else t
+        h = self.conv_1(F.relu(self.norm_1(x, y)))
+        h = self.conv_2(up(F.relu(self.norm_2(h, y))))
+        h = self.conv_3(F.relu(self.norm_3(h, y)))
+        h = self.conv_4(F.relu(self.norm_4(h, y)))
+        return h + up(x[:, : self.outputs])
+
+
+class DeepGenerator(nn.Module):
+    """8 pixels, 12 and 8 channels, two blocks, attention at 8."""
+
+    latent_size = 6
+
+    def __init__(self):
+        super().__init__()
+        self.shared = nn.Embedding(CLASSES, 4)
+        self.linear = Spectral(nn.Linear(6 + 4, 12 * 16))
+        self.blocks = nn.ModuleList(
+            [DeepGeneratorBlock(12, 12, False, 10), DeepGeneratorBlock(12, 8, True, 10)]
+        )
+        self.attention = Attention(8)
+        self.norm = nn.BatchNorm2d(8)
+        self.norm.running_mean.normal_(0, 0.1)
+        self.norm.running_var.uniform_(0.5, 1.5)
+        self.output = conv(8, 3, 3)
+
+    def forward(self, rows):
+        y = torch.cat([rows[:, :6], rows[:, 6:] @ self.shared.weight], 1)
+        x = self.linear(y).reshape(-1, 12, 4, 4)
+        for block in self.blocks:
+            x = block(x, y)
+        return torch.tanh(self.output(F.relu(self.norm(self.attention(x)))))
+
+
+class DeepCriticBlock(nn.Module):
+    """The bottleneck of BigGAN-deep."""
+
+    def __init__(self, inputs, outputs, halves):
+        super().__init__()
+        inside = outputs // 2
+        self.conv_1, self.conv_2 = conv(inputs, inside, 1), conv(inside, inside, 3)
+        self.conv_3, self.conv_4 = conv(inside, inside, 3), conv(inside, outputs, 1)
+        self.skip = conv(inputs, outputs - inputs, 1) if inputs < outputs else None
+        self.halves = halves
+
+    def forward(self, x):
+        down = lambda t: F.avg_pool2d(t, 2) if self.halves else t
+        h = self.conv_2(F.relu(self.conv_1(F.relu(x))))
+        h = self.conv_4(down(F.relu(self.conv_3(F.relu(h)))))
+        x = down(x)
+        return h + (x if self.skip is None else torch.cat([x, self.skip(x)], 1))
+
+
+class DeepCritic(nn.Module):
+    """4, 8 and 8 channels, two groups of two blocks, the first of which halves, attention at 4 after it."""
+
+    def __init__(self):
+        super().__init__()
+        self.input = conv(3, 4, 3)
+        widths = [(4, 8, True), (8, 8, False), (8, 8, False), (8, 8, False)]
+        self.blocks = nn.ModuleList([DeepCriticBlock(*width) for width in widths])
+        self.attention = Attention(8)
+        self.logit = Spectral(nn.Linear(8, 1))
+        self.head = nn.Module()
+        self.head.embedding = Spectral(nn.Embedding(CLASSES, 8))
+
+    def forward(self, x, y):
+        h = self.blocks[1](self.blocks[0](self.input(x)))
+        h = self.blocks[3](self.blocks[2](self.attention(h)))
+        h = F.relu(h).sum((2, 3))
+        return self.logit(h) + (self.head.embedding(y) * h).sum(1, keepdim=True), None
+
+
 def check(close_to, found):
     error = (close_to.float() - found).abs().max().item()
     assert error < 1e-5 * max(1.0, found.abs().max().item()), error
@@ -263,6 +351,7 @@ def main(folder):
         "two_tower": (TwoTowerGenerator, TwoTowerCritic, 1),
         "conv": (ConvGenerator, ConvCritic, 1),
         "resnet": (ResnetGenerator, ResnetCritic, 3),
+        "deep": (DeepGenerator, DeepCritic, 3),
     }
     for index, (name, (make_generator, make_critic, channels)) in enumerate(cases.items()):
         torch.manual_seed(index)

@@ -24,7 +24,7 @@ pub struct EvaluateArgs {
     /// Generated pictures, at most [default: 10000]
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = cli::count, allow_negative_numbers = true, hide_default_value = true)]
     pub num: usize,
-    /// Real pictures, at most [default: 60000 with digit features, else as many as --num]
+    /// Real pictures, at most [default: 60000 with digits and cifar, else as many as --num]
     #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
     pub num_real: Option<usize>,
     /// Which checkpoint of the run: the number of its round, best or latest
@@ -33,15 +33,23 @@ pub struct EvaluateArgs {
     /// Use the weights as they are instead of their moving average
     #[arg(long)]
     pub raw: bool,
+    /// Keep latents of the run within this distance of the mean: better pictures, less variety
+    #[arg(long, value_name = "LIMIT", value_parser = cli::positive, allow_negative_numbers = true)]
+    pub truncation: Option<f64>,
+    /// Statistics of batch normalisation from so many batches of 64 pictures of the run, with the same
+    /// truncation, instead of those of the training
+    #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
+    pub standing_statistics: Option<usize>,
     /// Scores, of fid, kid, pr, dc, is, classes, accuracy, authenticity [default: all that the features and
     /// the pictures allow]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
     pub metrics: Vec<Metric>,
-    /// What scores are computed from: digits (in the program), inception or vgg (with --weights)
+    /// What scores are computed from: digits (in the program), cifar (with --weights, or untrained),
+    /// inception or vgg (with --weights)
     /// [default: digits, or inception with --weights]
     #[arg(long, value_name = "NAME", value_parser = network)]
     pub features: Option<FeatureNetwork>,
-    /// The file of weights of inception or vgg
+    /// The file of weights of inception, vgg or cifar
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// SHA-256 of a weights file of your own, or any [default: that of the published file]

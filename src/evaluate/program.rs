@@ -154,18 +154,22 @@ impl<'a> Session<'a> {
     /// Scores what a run draws, and shows the training pictures nearest to it.
     fn score_run(&self, run: &Path) -> Result<(Report, Option<Picture>), Failure> {
         let arguments = self.arguments;
-        let trained = Trained::open_at(
+        let mut trained = Trained::open_at(
             run,
             &arguments.checkpoint,
             arguments.raw,
             arguments.backend.as_deref(),
             &self.screen,
         )?;
+        let truncation = arguments.truncation;
+        if let Some(batches) = arguments.standing_statistics {
+            trained.use_standing_statistics(batches, truncation)?;
+        }
         let (reals, real_report) = match &arguments.real {
             Some(path) => self.stored(path, "--real", self.num_real())?,
             None => self.data_of(run, &trained)?,
         };
-        let draw = |seeds: &[u64], classes: &[usize]| trained.draw(seeds, classes, None);
+        let draw = |seeds: &[u64], classes: &[usize]| trained.draw(seeds, classes, truncation);
         let fakes = Drawn {
             count: arguments.num,
             classes: trained.num_classes(),
@@ -208,7 +212,7 @@ impl<'a> Session<'a> {
 
     fn num_real(&self) -> usize {
         let unnamed = match self.network {
-            FeatureNetwork::Digits => NUM_REAL,
+            FeatureNetwork::Digits | FeatureNetwork::Cifar => NUM_REAL,
             _ => self.arguments.num,
         };
         self.arguments.num_real.unwrap_or(unnamed)
@@ -247,7 +251,7 @@ impl<'a> Session<'a> {
         let (features, screen) = (&*self.features, &self.screen);
         let real = reals.collect_cached(features, &self.config, screen, Some(screen));
         let real = real.map_err(|failure| with_flag("--real", failure))?;
-        let network = (features, self.network.labels());
+        let network = (features, self.arguments.features_config().labels());
         let fake = collect(fakes, network, FAKE, &self.config, Some(screen));
         let fake = fake.map_err(|failure| with_flag("--fake", failure))?;
         for set in [&real, &fake] {
@@ -282,6 +286,9 @@ impl<'a> Session<'a> {
         match self.network {
             FeatureNetwork::Inception => metrics.push(Metric::InceptionScore),
             FeatureNetwork::Digits => metrics.push(Metric::Classes),
+            FeatureNetwork::Cifar if self.arguments.weights.is_some() => {
+                metrics.push(Metric::Classes);
+            }
             _ => {}
         }
         if fake.is_labelled() {

@@ -76,11 +76,16 @@ impl EvaluateConfig {
                 "one metric or more, as in [\"fid\"]",
             );
         }
-        let is_digit = image.size == 28 && image.channels == 1;
-        if self.features.network == FeatureNetwork::Digits && !is_digit {
-            let allowed = "inception or vgg with features.weights for pictures other than grey ones \
-                           of 28 x 28";
-            return wrong("features.network", "digits".into(), allowed);
+        let network = self.features.network;
+        let own = match network {
+            FeatureNetwork::Digits => Some([28, 1]),
+            FeatureNetwork::Cifar => Some([32, 3]),
+            _ => None,
+        };
+        if own.is_some_and(|own| own != [image.size, image.channels]) {
+            let allowed = "digits for grey pictures of 28 x 28, cifar for RGB ones of 32 x 32, or \
+                           inception or vgg with features.weights";
+            return wrong("features.network", network.to_string(), allowed);
         }
         Ok(())
     }
@@ -149,7 +154,7 @@ impl<M: Model> Judge<M> {
                 real.map_err(failed)?
             }
         };
-        let labels = self.config.features.network.labels();
+        let labels = self.config.features.labels();
         let network = (&*self.features, labels);
         let draw = |seeds: &[u64], classes: &[usize]| {
             let rows = self.model.rows(seeds, classes, None, &self.device);

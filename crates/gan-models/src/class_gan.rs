@@ -103,7 +103,7 @@ impl Model for ClassGanConfig {
                 matches!(network, ImageGeneratorConfig::Conv(_))
             }
             ClassGeneratorConfig::TwoTower(_) => false,
-            ClassGeneratorConfig::Resnet(_) => true,
+            ClassGeneratorConfig::Resnet(_) | ClassGeneratorConfig::Deep(_) => true,
         }
     }
 

@@ -37,7 +37,7 @@ pub fn preset(name: &str, image: ImageShape) -> Result<ImageGanConfig, ConfigErr
 }
 
 /// The names that [`class_preset`] knows.
-pub const CLASS_PRESETS: [&str; 8] = [
+pub const CLASS_PRESETS: [&str; 9] = [
     "cgan-conv",
     "cgan",
     "acgan",
@@ -46,6 +46,7 @@ pub const CLASS_PRESETS: [&str; 8] = [
     "sngan",
     "sagan",
     "biggan",
+    "biggan-deep",
 ];
 
 /// The configuration called `name`, for pictures of the shape `image` with `classes` labels.
@@ -59,6 +60,7 @@ pub const CLASS_PRESETS: [&str; 8] = [
 /// | `sngan` | [Miyato et al. 2018](https://arxiv.org/abs/1802.05957) with a projection |
 /// | `sagan` | [Zhang et al. 2018](https://arxiv.org/abs/1805.08318) |
 /// | `biggan` | a small [BigGAN](https://arxiv.org/abs/1809.11096) |
+/// | `biggan-deep` | a small BigGAN-deep, of the same paper |
 /// | `infogan` | `default` with the code of [Chen et al. 2016](https://arxiv.org/abs/1606.03657); needs no labels |
 ///
 /// # Errors
@@ -84,6 +86,7 @@ pub fn class_preset(
         "sngan" => Ok(crate::biggan::sngan(image, classes)),
         "sagan" => Ok(crate::biggan::sagan(image, classes)),
         "biggan" => Ok(crate::biggan::biggan(image, classes)),
+        "biggan-deep" => Ok(crate::biggan::biggan_deep(image, classes)),
         _ => {
             let allowed = format!("one of {}", CLASS_PRESETS.join(", "));
             Err(ConfigError::new("preset", name, allowed))

@@ -14,7 +14,9 @@ use gan_core::nn::{
 };
 use gan_core::rng::Stream;
 use gan_core::testing::tensors_of_file;
-use gan_models::biggan::{ResnetCriticConfig, ResnetGeneratorConfig};
+use gan_models::biggan::{
+    DeepCriticConfig, DeepGeneratorConfig, ResnetCriticConfig, ResnetGeneratorConfig,
+};
 use gan_models::cgan::{TwoTowerCriticConfig, TwoTowerGeneratorConfig};
 use gan_models::{
     ClassCriticConfig, ClassGenerator, ClassGeneratorConfig, ClassInput, ImageClassCritic,
@@ -177,6 +179,41 @@ fn the_blocks_of_biggan_are_pytorchs() {
             widths: vec![8, 8],
             halvings: 1,
             wide: true,
+            attention: Some(4),
+            head: LabelHead::Projection,
+            spectral_norm,
+            initializer,
+        }),
+    );
+}
+
+#[test]
+fn the_bottlenecks_of_biggan_deep_are_pytorchs() {
+    let image = ImageShape::new(3, 8);
+    let initializer = Initializer::Orthogonal { gain: 1.0 };
+    let spectral_norm = Some(SpectralNormConfig::default());
+    let (depth, ratio) = (2, 2);
+    check(
+        "deep",
+        6,
+        &ClassGeneratorConfig::Deep(DeepGeneratorConfig {
+            image,
+            latent_size: 6,
+            classes: CLASSES,
+            widths: vec![12, 8],
+            depth,
+            ratio,
+            shared_embedding: 4,
+            attention: Some(8),
+            spectral_norm,
+            initializer,
+        }),
+        &ClassCriticConfig::Deep(DeepCriticConfig {
+            image,
+            widths: vec![4, 8, 8],
+            halvings: 1,
+            depth,
+            ratio,
             attention: Some(4),
             head: LabelHead::Projection,
             spectral_norm,

@@ -34,6 +34,13 @@ pub trait Game {
     /// Draws pictures `[count, channels, height, width]` in `[-1, 1]` without touching the game.
     fn sample(&self, request: &SampleRequest) -> Tensor<4>;
 
+    /// From now on [`sample`](Game::sample) uses [standing statistics](super::standing_statistics) over
+    /// these batches of latents, for the moving average or for the generator itself; a round or a restore ends
+    /// that. `false` if the game or the generator has none, and then nothing has changed.
+    fn use_standing_statistics(&mut self, _latents: &[Tensor<2>], _averaged: bool) -> bool {
+        false
+    }
+
     /// Everything needed to continue exactly.
     fn state(&self) -> State;
 

@@ -338,6 +338,10 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
         }
     }
 
+    fn use_standing_statistics(&mut self, latents: &[Tensor<2>], averaged: bool) -> bool {
+        self.pair.use_standing_statistics::<D>(latents, averaged)
+    }
+
     fn state(&self) -> State {
         let mut state = self.pair.state();
         self.objective.save(&mut state);

@@ -10,6 +10,7 @@ mod pair;
 mod player;
 mod report;
 mod semi_supervised;
+mod standing;
 mod state;
 
 pub use class_gan::{ClassBatch, ClassGan};
@@ -21,5 +22,6 @@ pub use gan::{Gan, GanConfig, InstanceNoise};
 pub use player::{Player, Step};
 pub use report::Report;
 pub use semi_supervised::{Labelled, SemiSupervised};
+pub use standing::standing_statistics;
 pub(crate) use state::Path;
 pub use state::{State, StateError, restore_module, snapshot_module};

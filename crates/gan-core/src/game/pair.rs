@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::prelude::*;
 
-use super::{Clock, Ema, GanConfig, Player, State, StateError};
+use super::{Clock, Ema, GanConfig, Player, State, StateError, standing_statistics};
 use crate::error::ConfigError;
 use crate::nn::{Generator, advance_spectral_norms, has_spectral_norms};
 use crate::optim::LearningRateSchedule;
@@ -17,6 +17,8 @@ pub(crate) struct Pair<G: Module, C: Module> {
     /// Whether generator and critic have layers with spectral normalisation.
     spectral: [bool; 2],
     schedule: Option<LearningRateSchedule>,
+    /// For samples, of the average or not.
+    standing: Option<(bool, G)>,
     pub(crate) device: Device,
 }
 
@@ -61,6 +63,7 @@ impl<G: Module, C: Module> Pair<G, C> {
             ],
             schedule: config.learning_rate_schedule,
             generator,
+            standing: None,
             critic: critic.with_gradient_clipping(clip),
             device,
         })
@@ -85,6 +88,7 @@ impl<G: Module, C: Module> Pair<G, C> {
 
     /// The average follows the generator, after a round over `images` pictures.
     pub(crate) fn follow(&mut self, clock: &Clock, images: usize) {
+        self.standing = None;
         if let Some(average) = &mut self.average {
             average.update(self.generator.module(), clock, images);
         }
@@ -95,10 +99,33 @@ impl<G: Module, C: Module> Pair<G, C> {
     where
         G: Generator<D>,
     {
-        match &self.average {
-            Some(average) if averaged => average.module().generate(rows.inner()),
+        match (&self.standing, &self.average) {
+            (Some((of_average, standing)), _) if *of_average == averaged => {
+                standing.generate(rows.inner())
+            }
+            (_, Some(average)) if averaged => average.module().generate(rows.inner()),
             _ => self.generator.module().valid().generate(rows.inner()),
         }
+    }
+
+    /// See [`Game::use_standing_statistics`](super::Game::use_standing_statistics).
+    pub(crate) fn use_standing_statistics<const D: usize>(
+        &mut self,
+        rows: &[Tensor<2>],
+        averaged: bool,
+    ) -> bool
+    where
+        G: Generator<D>,
+    {
+        let module = match &self.average {
+            Some(average) if averaged => average.module(),
+            _ => self.generator.module(),
+        };
+        let standing = standing_statistics(module, rows.len(), |generator, batch| {
+            generator.generate(rows[batch].clone());
+        });
+        self.standing = standing.map(|generator| (averaged, generator));
+        self.standing.is_some()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -112,6 +139,7 @@ impl<G: Module, C: Module> Pair<G, C> {
     }
 
     pub(crate) fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.standing = None;
         self.generator.load(state)?;
         self.critic.load(state)?;
         match &mut self.average {

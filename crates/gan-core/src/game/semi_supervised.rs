@@ -199,6 +199,10 @@ impl<G: Generator<4>, C: ClassCritic> Game for SemiSupervised<G, C> {
         self.pair.draw(request.latents.clone(), request.averaged)
     }
 
+    fn use_standing_statistics(&mut self, latents: &[Tensor<2>], averaged: bool) -> bool {
+        self.pair.use_standing_statistics::<4>(latents, averaged)
+    }
+
     fn state(&self) -> State {
         self.pair.state()
     }

@@ -8,7 +8,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checksum, DigitClassifier, DigitFeatures, Features, InceptionFeatures, ResizeMode, VggFeatures,
+    Checksum, CifarClassifier, CifarFeatures, DigitClassifier, DigitFeatures, Features,
+    InceptionFeatures, ResizeMode, VggFeatures,
 };
 use crate::error::MetricError;
 
@@ -20,6 +21,8 @@ pub enum FeatureNetwork {
     /// [`DigitFeatures`], whose weights are in this crate: handwritten digits, 28x28, grey.
     #[default]
     Digits,
+    /// [`CifarFeatures`], with a file of one's own or untrained: 32x32, RGB.
+    Cifar,
     /// [`InceptionFeatures`]: FID, KID and the Inception Score as published.
     Inception,
     /// [`VggFeatures`]: precision and recall as published.
@@ -28,22 +31,24 @@ pub enum FeatureNetwork {
 
 impl FeatureNetwork {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Digits, Self::Inception, Self::Vgg];
+    pub const ALL: [Self; 4] = [Self::Digits, Self::Cifar, Self::Inception, Self::Vgg];
 
     /// As in files and flags.
     pub fn name(self) -> &'static str {
         match self {
             Self::Digits => "digits",
+            Self::Cifar => "cifar",
             Self::Inception => "inception",
             Self::Vgg => "vgg",
         }
     }
 
-    /// Classes that labels of data sets may mean: the digits. 0 if it has none of which data sets have
+    /// Classes that labels of data sets may mean: the digits, the classes of CIFAR-10. 0 if it has none of which data sets have
     /// labels.
     pub fn labels(self) -> usize {
         match self {
             Self::Digits => DigitClassifier::CLASSES,
+            Self::Cifar => CifarClassifier::CLASSES,
             Self::Inception | Self::Vgg => 0,
         }
     }
@@ -52,7 +57,7 @@ impl FeatureNetwork {
     pub fn channels(self) -> usize {
         match self {
             Self::Digits => 1,
-            Self::Inception | Self::Vgg => 3,
+            Self::Cifar | Self::Inception | Self::Vgg => 3,
         }
     }
 }
@@ -79,16 +84,24 @@ impl FromStr for FeatureNetwork {
 pub struct FeaturesConfig {
     /// The network. Default: `digits`
     pub network: FeatureNetwork,
-    /// The file of its weights, which all but `digits` need. Default: `None`
+    /// The file of its weights, which `inception` and `vgg` need and `cifar` may have. Default: `None`
     pub weights: Option<PathBuf>,
     /// SHA-256 that the file must have, or `any`. Default: `None`, that of the published file
     pub checksum: Option<String>,
-    /// How pictures are brought to the size of the network; `digits` resizes nothing. Default:
+    /// How pictures are brought to the size of the network; `digits` and `cifar` resize nothing. Default:
     /// [`ResizeMode::PytorchFid`]
     pub resize: ResizeMode,
 }
 
 impl FeaturesConfig {
+    /// [`FeatureNetwork::labels`], which `cifar` has with weights only.
+    pub fn labels(&self) -> usize {
+        match (self.network, &self.weights) {
+            (FeatureNetwork::Cifar, None) => 0,
+            (network, _) => network.labels(),
+        }
+    }
+
     /// Loads the network.
     ///
     /// # Errors
@@ -108,6 +121,10 @@ impl FeaturesConfig {
                 path,
                 "digit features have weights of their own; leave the file out, or choose inception",
             )),
+            (FeatureNetwork::Cifar, None) => Ok(Box::new(CifarFeatures::untrained(device))),
+            (FeatureNetwork::Cifar, Some(path)) => {
+                Ok(Box::new(CifarFeatures::open(path, &checksum, device)?))
+            }
             (FeatureNetwork::Inception, Some(path)) => Ok(Box::new(InceptionFeatures::open(
                 path, &checksum, resize, device,
             )?)),
@@ -137,7 +154,7 @@ mod tests {
         let text = |error: MetricError| error.to_string();
         assert_eq!(
             text("inceptoin".parse::<FeatureNetwork>().unwrap_err()),
-            "`features` is inceptoin; it must be one of digits, inception, vgg"
+            "`features` is inceptoin; it must be one of digits, cifar, inception, vgg"
         );
         let device = Device::flex();
         let init = |network, weights: Option<&str>| {
@@ -151,9 +168,22 @@ mod tests {
         let digits = init(FeatureNetwork::Digits, None).unwrap();
         assert!(digits.starts_with("digits-"), "{digits}");
         assert!(text(init(FeatureNetwork::Digits, Some("w")).unwrap_err()).starts_with("w: "));
+        let cifar = init(FeatureNetwork::Cifar, None).unwrap();
+        assert_eq!(cifar, "cifar-untrained");
+        let labels = |weights: Option<&str>| {
+            let config = FeaturesConfig {
+                network: FeatureNetwork::Cifar,
+                weights: weights.map(PathBuf::from),
+                ..FeaturesConfig::default()
+            };
+            config.labels()
+        };
+        assert_eq!((labels(None), labels(Some("w"))), (0, 10));
         let missing = text(init(FeatureNetwork::Inception, None).unwrap_err());
         assert!(missing.contains("weights of inception"), "{missing}");
-        let absent = text(init(FeatureNetwork::Vgg, Some("/nowhere/w")).unwrap_err());
-        assert!(absent.starts_with("/nowhere/w: cannot"), "{absent}");
+        for network in [FeatureNetwork::Vgg, FeatureNetwork::Cifar] {
+            let absent = text(init(network, Some("/nowhere/w")).unwrap_err());
+            assert!(absent.starts_with("/nowhere/w: cannot"), "{absent}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Networks that turn pictures into features.
 
 mod choice;
+mod cifar;
+mod classifier;
 mod digits;
 mod inception;
 mod layers;
@@ -14,6 +16,7 @@ use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 pub use choice::{FeatureNetwork, FeaturesConfig};
+pub use cifar::{CifarClassifier, CifarFeatures};
 pub use digits::{DigitClassifier, DigitFeatures};
 pub use inception::{InceptionFeatures, InceptionV3};
 pub use resize::ResizeMode;

@@ -1,6 +1,7 @@
 //! Features against the programs they imitate (`reference/README.md`), and what happens to bad input.
 
 mod bad_input;
+mod cifar;
 mod digits;
 mod inception;
 #[path = "../reference/mod.rs"]

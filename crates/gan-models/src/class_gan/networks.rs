@@ -12,7 +12,10 @@ use gan_core::nn::{
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::biggan::{ResnetCritic, ResnetCriticConfig, ResnetGenerator, ResnetGeneratorConfig};
+use crate::biggan::{
+    DeepCritic, DeepCriticConfig, DeepGenerator, DeepGeneratorConfig, ResnetCritic,
+    ResnetCriticConfig, ResnetGenerator, ResnetGeneratorConfig,
+};
 use crate::cgan::{
     TwoTowerCritic, TwoTowerCriticConfig, TwoTowerGenerator, TwoTowerGeneratorConfig,
 };
@@ -46,6 +49,8 @@ pub enum ClassGeneratorConfig {
     TwoTower(TwoTowerGeneratorConfig),
     /// Residual, with conditional batch normalisation.
     Resnet(ResnetGeneratorConfig),
+    /// Residual with bottlenecks, of BigGAN-deep.
+    Deep(DeepGeneratorConfig),
 }
 
 /// Configuration of any critic of pictures of a class; `kind` says which.
@@ -65,6 +70,8 @@ pub enum ClassCriticConfig {
     TwoTower(TwoTowerCriticConfig),
     /// Residual, with a head for the class.
     Resnet(ResnetCriticConfig),
+    /// Residual with bottlenecks, of BigGAN-deep.
+    Deep(DeepCriticConfig),
 }
 
 impl ClassGeneratorConfig {
@@ -74,6 +81,7 @@ impl ClassGeneratorConfig {
             Self::Image { network, .. } => network.image(),
             Self::TwoTower(config) => config.image,
             Self::Resnet(config) => config.image,
+            Self::Deep(config) => config.image,
         }
     }
 
@@ -101,6 +109,10 @@ impl ClassGeneratorConfig {
                 (latent + width, config.latent_size + config.classes)
             }
             Self::Resnet(config) => {
+                config.validate()?;
+                (latent + width, config.latent_size + config.classes)
+            }
+            Self::Deep(config) => {
                 config.validate()?;
                 (latent + width, config.latent_size + config.classes)
             }
@@ -137,6 +149,7 @@ impl ClassGeneratorConfig {
             }
             Self::TwoTower(config) => ClassGenerator::TwoTower(config.init(stream, device)),
             Self::Resnet(config) => ClassGenerator::Resnet(config.init(stream, device)),
+            Self::Deep(config) => ClassGenerator::Deep(config.init(stream, device)),
         }
     }
 }
@@ -152,6 +165,7 @@ impl ClassCriticConfig {
             }
             Self::TwoTower(config) => config.image,
             Self::Resnet(config) => config.image,
+            Self::Deep(config) => config.image,
         }
     }
 
@@ -176,6 +190,7 @@ impl ClassCriticConfig {
             }
             Self::TwoTower(config) => config.validate(),
             Self::Resnet(config) => config.validate(width),
+            Self::Deep(config) => config.validate(width),
         }
     }
 
@@ -183,7 +198,7 @@ impl ClassCriticConfig {
     pub fn can_be_penalised(&self) -> bool {
         match self {
             Self::Image { network, .. } => network.can_be_penalised(),
-            Self::TwoTower(_) | Self::Resnet(_) => true,
+            Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => true,
         }
     }
 
@@ -232,6 +247,7 @@ impl ClassCriticConfig {
             }
             Self::TwoTower(config) => ImageClassCritic::TwoTower(config.init(stream, device)),
             Self::Resnet(config) => ImageClassCritic::Resnet(config.init(width, stream, device)),
+            Self::Deep(config) => ImageClassCritic::Deep(config.init(width, stream, device)),
         }
     }
 }
@@ -248,6 +264,8 @@ pub enum ClassGenerator {
     TwoTower(TwoTowerGenerator),
     /// Residual, with conditional batch normalisation.
     Resnet(ResnetGenerator),
+    /// Residual with bottlenecks, of BigGAN-deep.
+    Deep(DeepGenerator),
 }
 
 impl Generator<4> for ClassGenerator {
@@ -256,6 +274,7 @@ impl Generator<4> for ClassGenerator {
             Self::Image(generator) => generator.generate(rows),
             Self::TwoTower(generator) => generator.generate(rows),
             Self::Resnet(generator) => generator.generate(rows),
+            Self::Deep(generator) => generator.generate(rows),
         }
     }
 
@@ -264,6 +283,7 @@ impl Generator<4> for ClassGenerator {
             Self::Image(generator) => generator.latent_size(),
             Self::TwoTower(generator) => generator.latent_size(),
             Self::Resnet(generator) => generator.latent_size(),
+            Self::Deep(generator) => generator.latent_size(),
         }
     }
 }
@@ -310,6 +330,8 @@ pub enum ImageClassCritic {
     TwoTower(TwoTowerCritic),
     /// Residual, with a head for the class.
     Resnet(ResnetCritic),
+    /// Residual with bottlenecks, of BigGAN-deep.
+    Deep(DeepCritic),
 }
 
 /// Any critic of pictures, with a head for the class.
@@ -345,6 +367,7 @@ impl ImageClassCritic {
         match self {
             Self::Image(critic) => Some(&critic.head),
             Self::Resnet(critic) => Some(&critic.head),
+            Self::Deep(critic) => Some(&critic.head),
             Self::TwoTower(_) => None,
         }
     }
@@ -356,13 +379,14 @@ impl ClassCritic for ImageClassCritic {
             Self::Image(critic) => critic.judge(x, classes),
             Self::TwoTower(critic) => critic.judge(x, classes),
             Self::Resnet(critic) => critic.judge(x, classes),
+            Self::Deep(critic) => critic.judge(x, classes),
         }
     }
 
     fn couples_samples(&self) -> bool {
         match self {
             Self::Image(critic) => critic.network.couples_samples(),
-            Self::TwoTower(_) | Self::Resnet(_) => false,
+            Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => false,
         }
     }
 

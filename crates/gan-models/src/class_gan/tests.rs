@@ -172,6 +172,42 @@ fn another_class_is_another_picture_of_the_same_latent() {
 }
 
 #[test]
+fn standing_statistics_are_for_samples_only_and_end_with_a_round() {
+    let device = Device::flex();
+    for name in ["biggan", "biggan-deep", "sngan"] {
+        let config = small(name);
+        let mut game = config.init(1, &device).unwrap();
+        let mut untouched = config.init(1, &device).unwrap();
+        play(&config, &mut game, 0..2);
+        play(&config, &mut untouched, 0..2);
+        let rows = |seed: u64| {
+            let rows = config.fixed_rows(4, &mut Stream::new(seed, "rows", 0), &device);
+            rows.joined()
+        };
+        let sample = |game: &ImageClassGan, averaged: bool| {
+            let latents = rows(1);
+            game.sample(&SampleRequest { latents, averaged })
+        };
+        let difference = |a: Tensor<4>, b: Tensor<4>| (a - b).abs().max().into_scalar::<f32>();
+        for averaged in [true, false] {
+            assert!(game.use_standing_statistics(&[rows(2), rows(3)], averaged));
+            let changed = difference(sample(&game, averaged), sample(&untouched, averaged));
+            assert!(changed > 1e-3, "{name}: {changed}");
+        }
+        assert_eq!(game.state(), untouched.state(), "{name}");
+        play(&config, &mut game, 2..3);
+        play(&config, &mut untouched, 2..3);
+        assert_eq!(game.state(), untouched.state(), "{name}");
+        assert_eq!(
+            difference(sample(&game, false), sample(&untouched, false)),
+            0.0
+        );
+    }
+    let mut without = small("cgan").init(1, &device).unwrap();
+    assert!(!without.use_standing_statistics(&[Tensor::zeros([2, 103], &device)], true));
+}
+
+#[test]
 fn the_paper_of_2014_has_its_parameters() {
     let config = class_preset("cgan", ImageShape::new(1, 28), 10).unwrap();
     let counts = config.init(1, &Device::flex()).unwrap().parameter_counts();

@@ -89,6 +89,7 @@ impl BatchNormConfig {
             running_mean: RunningState::new(Tensor::zeros([size], device)),
             running_var: RunningState::new(Tensor::ones([size], device)),
             training: Param::from_bool(true),
+            standing: Param::from_bool(false),
             epsilon: self.epsilon,
             momentum: self.momentum,
         }
@@ -118,6 +119,9 @@ pub struct BatchNorm {
     pub running_var: RunningState<Tensor<1>>,
     /// Switched off by `freeze()`.
     pub training: Param<Flag>,
+    /// Switched on by [`standing_statistics`](crate::game::standing_statistics): batches are normalised
+    /// by their own statistics, and the running ones become their sums.
+    pub standing: Param<Flag>,
     /// Added to the variance.
     pub epsilon: f64,
     /// Share of the newest batch in the running statistics.
@@ -136,6 +140,7 @@ impl BatchNorm {
             running_mean: &self.running_mean,
             running_var: &self.running_var,
             training: self.training.is_enabled(),
+            standing: self.standing.is_enabled(),
             epsilon: self.epsilon,
             momentum: self.momentum,
         };
@@ -148,6 +153,7 @@ pub(crate) struct Statistics<'a> {
     pub(crate) running_mean: &'a RunningState<Tensor<1>>,
     pub(crate) running_var: &'a RunningState<Tensor<1>>,
     pub(crate) training: bool,
+    pub(crate) standing: bool,
     pub(crate) epsilon: f64,
     pub(crate) momentum: f64,
 }
@@ -161,7 +167,7 @@ impl Statistics<'_> {
         weight: Tensor<1>,
         bias: Tensor<1>,
     ) -> Tensor<D> {
-        if x.device().is_autodiff() && self.training {
+        if self.standing || x.device().is_autodiff() && self.training {
             return self.normalize_by_batch(x, weight, bias);
         }
         let device = x.device();
@@ -191,6 +197,10 @@ impl Statistics<'_> {
 
     fn follow(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f64) {
         let old = running.value_sync();
+        if self.standing {
+            let batch = batch.to_device(&old.device());
+            return running.update(old + batch * factor);
+        }
         let batch = Tensor::from_inner(batch * (self.momentum * factor));
         running.update((old * (1.0 - self.momentum) + batch).detach());
     }

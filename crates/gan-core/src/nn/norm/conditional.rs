@@ -93,6 +93,7 @@ impl ConditionalBatchNormConfig {
             running_mean: RunningState::new(Tensor::zeros([size], device)),
             running_var: RunningState::new(Tensor::ones([size], device)),
             training: Param::from_bool(true),
+            standing: Param::from_bool(false),
             epsilon: self.epsilon,
             momentum: self.momentum,
         }
@@ -122,6 +123,9 @@ pub struct ConditionalBatchNorm {
     pub running_var: RunningState<Tensor<1>>,
     /// Switched off by `freeze()`.
     pub training: Param<Flag>,
+    /// Switched on by [`standing_statistics`](crate::game::standing_statistics): batches are normalised
+    /// by their own statistics, and the running ones become their sums.
+    pub standing: Param<Flag>,
     /// Added to the variance.
     pub epsilon: f64,
     /// Share of the newest batch in the running statistics.
@@ -146,6 +150,7 @@ impl ConditionalBatchNorm {
             running_mean: &self.running_mean,
             running_var: &self.running_var,
             training: self.training.is_enabled(),
+            standing: self.standing.is_enabled(),
             epsilon: self.epsilon,
             momentum: self.momentum,
         };

@@ -1,0 +1,273 @@
+//! The generator of BigGAN-deep.
+
+use burn::module::Module;
+use burn::prelude::*;
+use gan_core::dual::{Dual, Forward};
+use gan_core::error::ConfigError;
+use gan_core::nn::{
+    BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, Conv2d,
+    Conv2dConfig, Embedding, EmbeddingConfig, Generator, ImageShape, Initializer, Linear,
+    LinearConfig, SelfAttention, SpectralNormConfig,
+};
+use gan_core::rng::Stream;
+use serde::{Deserialize, Serialize};
+
+use super::generator::{check_attention, init_attention};
+
+/// Configuration to create a [`DeepGenerator`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeepGeneratorConfig {
+    /// What is drawn.
+    pub image: ImageShape,
+    /// Length of a latent without the condition.
+    pub latent_size: usize,
+    /// Length of a condition.
+    pub classes: usize,
+    /// Channels at the base size and after each doubling: one more than
+    /// [doublings](ImageShape::num_doublings), none more than the one before.
+    pub widths: Vec<usize>,
+    /// Blocks at each size, the last of which doubles it; 2 in the paper.
+    pub depth: usize,
+    /// How many times fewer channels are inside a block than enter it; 4 in the paper.
+    pub ratio: usize,
+    /// Length of the embedding of the class, which all normalisations see beside the whole latent; 128
+    /// in the paper.
+    pub shared_embedding: usize,
+    /// Height and width at which there is self-attention; `None` for none.
+    pub attention: Option<usize>,
+    /// Weights divided by their largest singular value; `None` for not.
+    pub spectral_norm: Option<SpectralNormConfig>,
+    /// Initial values.
+    pub initializer: Initializer,
+}
+
+impl DeepGeneratorConfig {
+    /// Says what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// If a size is 0, the number of widths does not fit the picture, they grow, or one leaves no
+    /// channels inside a block.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.image.validate()?;
+        let expected = self.image.num_doublings() + 1;
+        if self.widths.len() != expected || !self.widths.is_sorted_by(|a, b| a >= b) {
+            let value = format!("{:?}", self.widths);
+            let allowed = format!(
+                "a list of {expected} numbers that do not grow, for {} pixels",
+                self.image.size
+            );
+            return Err(ConfigError::new("widths", value, allowed));
+        }
+        for (field, size) in [
+            ("latent_size", self.latent_size),
+            ("classes", self.classes),
+            ("depth", self.depth),
+            ("shared_embedding", self.shared_embedding),
+        ] {
+            if size == 0 {
+                return Err(ConfigError::new(field, size, "1 or more"));
+            }
+        }
+        check_ratio(self.ratio, &self.widths)?;
+        let sizes = (1..expected).map(|index| self.image.base_size() << index);
+        check_attention(self.attention, sizes)?;
+        self.initializer.validate()
+    }
+
+    /// Draws the parameters.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is not valid.
+    pub fn init(&self, stream: &mut Stream, device: &Device) -> DeepGenerator {
+        let condition = self.latent_size + self.shared_embedding;
+        let shared = EmbeddingConfig::new(self.classes, self.shared_embedding)
+            .with_initializer(self.initializer);
+        let base = self.image.base_size();
+        let linear = LinearConfig::new(condition, self.widths[0] * base * base)
+            .with_initializer(self.initializer)
+            .with_spectral_norm(self.spectral_norm);
+        let shared = shared.init(stream, device);
+        let linear = linear.init(stream, device);
+        let (mut blocks, mut attention) = (Vec::new(), None);
+        for (index, pair) in self.widths.windows(2).enumerate() {
+            for place in 1..=self.depth {
+                let is_last = place == self.depth;
+                let to = if is_last { pair[1] } else { pair[0] };
+                blocks.push(self.init_block((pair[0], to), is_last, stream, device));
+            }
+            if self.attention == Some(base << (index + 1)) {
+                let (norm, initializer) = (self.spectral_norm, self.initializer);
+                let layer = init_attention(pair[1], norm, initializer, stream, device);
+                attention = Some(layer);
+            }
+        }
+        let last = self.widths[self.widths.len() - 1];
+        DeepGenerator {
+            shared,
+            linear,
+            blocks,
+            attention,
+            norm: BatchNormConfig::new(last).init(stream, device),
+            output: self.conv(last, self.image.channels, 3).init(stream, device),
+            latent_size: self.latent_size,
+            classes: self.classes,
+            base_size: base,
+            attention_size: self.attention,
+        }
+    }
+
+    fn conv(&self, from: usize, to: usize, kernel: usize) -> Conv2dConfig {
+        Conv2dConfig::new(from, to, kernel)
+            .with_padding(kernel / 2)
+            .with_initializer(self.initializer)
+            .with_spectral_norm(self.spectral_norm)
+    }
+
+    fn init_block(
+        &self,
+        (from, to): (usize, usize),
+        doubles: bool,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> DeepGeneratorBlock {
+        let condition = self.latent_size + self.shared_embedding;
+        let inside = from / self.ratio;
+        let norm = |channels: usize, stream: &mut Stream| {
+            ConditionalBatchNormConfig::new(channels, condition)
+                .with_initializer(self.initializer)
+                .with_spectral_norm(self.spectral_norm)
+                .init(stream, device)
+        };
+        DeepGeneratorBlock {
+            norm_1: norm(from, stream),
+            norm_2: norm(inside, stream),
+            norm_3: norm(inside, stream),
+            norm_4: norm(inside, stream),
+            conv_1: self.conv(from, inside, 1).init(stream, device),
+            conv_2: self.conv(inside, inside, 3).init(stream, device),
+            conv_3: self.conv(inside, inside, 3).init(stream, device),
+            conv_4: self.conv(inside, to, 1).init(stream, device),
+            doubles,
+        }
+    }
+}
+
+/// Every block must have channels inside.
+pub(super) fn check_ratio(ratio: usize, widths: &[usize]) -> Result<(), ConfigError> {
+    let narrowest = widths.iter().copied().min().unwrap_or(0);
+    if ratio == 0 || narrowest < ratio {
+        let allowed = format!("1 to {narrowest}, the narrowest width");
+        return Err(ConfigError::new("ratio", ratio, allowed));
+    }
+    Ok(())
+}
+
+/// Four times normalisation, ReLU and convolution, 1 × 1, 3 × 3, 3 × 3, 1 × 1, of which only the outer
+/// two see all channels; a doubling before the first 3 × 3. The skip keeps the first channels and
+/// drops the rest.
+#[derive(Module, Debug)]
+pub struct DeepGeneratorBlock {
+    /// Before the first convolution.
+    pub norm_1: ConditionalBatchNorm,
+    /// Before the second convolution.
+    pub norm_2: ConditionalBatchNorm,
+    /// Before the third convolution.
+    pub norm_3: ConditionalBatchNorm,
+    /// Before the fourth convolution.
+    pub norm_4: ConditionalBatchNorm,
+    /// `in → inside`, 1 × 1.
+    pub conv_1: Conv2d,
+    /// `inside → inside`, 3 × 3.
+    pub conv_2: Conv2d,
+    /// `inside → inside`, 3 × 3.
+    pub conv_3: Conv2d,
+    /// `inside → out`, 1 × 1.
+    pub conv_4: Conv2d,
+    /// Whether height and width are doubled.
+    pub doubles: bool,
+}
+
+impl DeepGeneratorBlock {
+    /// Applies the block: `[batch, in, height, width]` to `[batch, out, height, width]`, both sides
+    /// twice as long if it [doubles](Self::doubles).
+    pub fn forward(&self, x: Tensor<4>, condition: Tensor<2>) -> Tensor<4> {
+        let double = |x: Tensor<4>| match self.doubles {
+            true => Dual::from(x).upsample_nearest().primal,
+            false => x,
+        };
+        let active = |norm: &ConditionalBatchNorm, x: Tensor<4>| {
+            Dual::from(norm.forward(x, condition.clone())).relu().primal
+        };
+        let y = self.conv_1.forward(active(&self.norm_1, x.clone()));
+        let y = self.conv_2.forward(double(active(&self.norm_2, y)));
+        let y = self.conv_3.forward(active(&self.norm_3, y));
+        let y = self.conv_4.forward(active(&self.norm_4, y));
+        let kept = y.dims()[1];
+        y + double(x.narrow(1, 0, kept))
+    }
+}
+
+/// The generator of BigGAN-deep, [Brock et al. 2018](https://arxiv.org/abs/1809.11096), appendix B,
+/// figure 16 and table 7. It takes rows `latent ‖ condition`; every normalisation sees the whole latent
+/// and the embedding of the class.
+///
+/// Differs from the authors' code in the last layer, which there makes as many channels as it has and
+/// drops all but three.
+///
+/// Should be created using [`DeepGeneratorConfig`].
+#[derive(Module, Debug)]
+pub struct DeepGenerator {
+    /// The embedding of the class.
+    pub shared: Embedding,
+    /// From latent and class to base.
+    pub linear: Linear,
+    /// [`depth`](DeepGeneratorConfig::depth) per doubling.
+    pub blocks: Vec<DeepGeneratorBlock>,
+    /// After the block that ends at its size.
+    pub attention: Option<SelfAttention>,
+    /// After the last block.
+    pub norm: BatchNorm,
+    /// The picture, 3 × 3.
+    pub output: Conv2d,
+    /// Length of a latent without the condition.
+    pub latent_size: usize,
+    /// Length of a condition.
+    pub classes: usize,
+    /// Height and width after the first layer.
+    pub base_size: usize,
+    /// Height and width of attention.
+    pub attention_size: Option<usize>,
+}
+
+impl Generator<4> for DeepGenerator {
+    fn generate(&self, rows: Tensor<2>) -> Tensor<4> {
+        let batch = rows.dims()[0];
+        let latent = rows.clone().narrow(1, 0, self.latent_size);
+        let class = self
+            .shared
+            .forward(rows.narrow(1, self.latent_size, self.classes));
+        let condition = Tensor::cat(vec![latent, class], 1);
+        let base = self.linear.forward(condition.clone());
+        let channels = base.dims()[1] / self.base_size.pow(2);
+        let mut x = base.reshape([batch, channels, self.base_size, self.base_size]);
+        for block in &self.blocks {
+            x = block.forward(x, condition.clone());
+            // Only the last block of a size ends at the next one.
+            if let Some(attention) = &self.attention
+                && block.doubles
+                && self.attention_size == Some(x.dims()[2])
+            {
+                x = attention.forward(x);
+            }
+        }
+        let y = Dual::from(self.norm.forward(x)).relu();
+        self.output.apply(y).tanh().primal
+    }
+
+    fn latent_size(&self) -> usize {
+        self.latent_size + self.classes
+    }
+}
