@@ -4,7 +4,8 @@
 4x4 stride 2 to 1, tanh; critic: convolution 4x4 stride 2 to 64, LeakyReLU 0.2 -> convolution 4x4
 stride 2 to 128, BN, LeakyReLU -> linear to a logit.
 64: noise 100 -> 8w, 4w, 2w, w -> 3, the critic mirrored, where w is `--base`: 64 is what PyTorch's
-own example uses (512, 256, 128, 64), 128 the paper's (1024, 512, 256, 128).
+own example uses (512, 256, 128, 64), 128 the paper's (1024, 512, 256, 128). Layers without batch norm
+have a bias, which the example leaves out, so that both sides compute the same.
 Adam 2e-4 (0.5, 0.999), weights N(0, 0.02), batch-norm scales N(1, 0.02), binary cross-entropy.
 The critic sees real and fake pictures in separate batches.
 """
@@ -35,14 +36,14 @@ def generator_64(base):
               nn.BatchNorm2d(8 * base), nn.ReLU()]
     for width in (8 * base, 4 * base, 2 * base):
         layers += [nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False), nn.BatchNorm2d(width // 2), nn.ReLU()]
-    return nn.Sequential(*layers, nn.ConvTranspose2d(base, 3, 4, 2, 1, bias=False), nn.Tanh())
+    return nn.Sequential(*layers, nn.ConvTranspose2d(base, 3, 4, 2, 1), nn.Tanh())
 
 
 def critic_64(base):
-    layers = [nn.Conv2d(3, base, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+    layers = [nn.Conv2d(3, base, 4, 2, 1), nn.LeakyReLU(0.2)]
     for width in (base, 2 * base, 4 * base):
         layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Conv2d(8 * base, 1, 4, 1, 0, bias=False), nn.Flatten())
+    return nn.Sequential(*layers, nn.Conv2d(8 * base, 1, 4, 1, 0), nn.Flatten())
 
 
 def initialise(module):

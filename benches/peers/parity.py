@@ -2,7 +2,7 @@
 
 python parity.py CASE BEFORE AFTER
 
-CASE is vanilla or dcgan-28. BEFORE and AFTER are the two checkpoint folders that
+CASE is vanilla, dcgan-28 or dcgan-64. BEFORE and AFTER are the two checkpoint folders that
 `peer --case CASE --parity FOLDER` names: the game before the round, with what went in as
 inputs.safetensors (real, z_critic, z_generator), and the game after it. Plays the round in PyTorch
 from BEFORE and prints one JSON line:
@@ -37,9 +37,22 @@ DCGAN_CRITIC = (
     | {"Conv.blocks.1.Plain.layer.Conv.weight": "2.weight"}
     | {f"Conv.blocks.1.Plain.after.norm.Batch.{name}": f"3.{name}" for name in BATCH_NORM}
     | {f"Conv.logit.{name}": f"6.{name}" for name in ("weight", "bias")})
+# At 64 pixels a block of the generator is three of PyTorch's modules after the reshape, one of the critic too, but the first.
+WIDE_GENERATOR = (
+    {"Conv.stem.Transposed.weight": "1.weight"}
+    | {f"Conv.output.layer.Transposed.{name}": f"13.{name}" for name in ("weight", "bias")}
+    | {f"Conv.after_stem.norm.Batch.{name}": f"2.{name}" for name in BATCH_NORM}
+    | {f"Conv.blocks.{i}.Plain.layer.Transposed.weight": f"{3 * i + 4}.weight" for i in range(3)}
+    | {f"Conv.blocks.{i}.Plain.after.norm.Batch.{name}": f"{3 * i + 5}.{name}" for i in range(3) for name in BATCH_NORM})
+WIDE_CRITIC = (
+    {f"Conv.blocks.0.Plain.layer.Conv.{name}": f"0.{name}" for name in ("weight", "bias")}
+    | {f"Conv.logit.{name}": f"11.{name}" for name in ("weight", "bias")}
+    | {f"Conv.blocks.{i}.Plain.layer.Conv.weight": f"{3 * i - 1}.weight" for i in range(1, 4)}
+    | {f"Conv.blocks.{i}.Plain.after.norm.Batch.{name}": f"{3 * i}.{name}" for i in range(1, 4) for name in BATCH_NORM})
 CASES = {
     "vanilla": (Vanilla, {"generator": MLP, "critic": MLP}),
     "dcgan-28": (Dcgan, {"generator": DCGAN_GENERATOR, "critic": DCGAN_CRITIC}),
+    "dcgan-64": (lambda batch: Dcgan(64, batch=batch), {"generator": WIDE_GENERATOR, "critic": WIDE_CRITIC}),
 }
 
 
@@ -47,6 +60,8 @@ def fitting(ours, theirs):
     """Our tensor in the shape of theirs."""
     if ours.dim() == 4 and theirs.dim() == 2:
         ours = ours.flatten(1).T
+    if ours.dim() == 2 and theirs.dim() == 4:
+        ours = ours.reshape(theirs.shape)
     if ours.shape != theirs.shape:
         sys.exit(f"ours is {tuple(ours.shape)}, PyTorch's {tuple(theirs.shape)}")
     return ours

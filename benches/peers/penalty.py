@@ -11,10 +11,22 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 
-from compare import example, output
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+def example(name):
+    """Our side, built beforehand."""
+    return os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/examples", name)
+
+
+def output(command):
+    """The JSON a command prints."""
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def build(name):

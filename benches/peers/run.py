@@ -66,7 +66,7 @@ def case(args):
         work()
         result["startup_to_first_round_s"] = round(time.time() - args.started, 2)
         seconds = timed(work, args.rounds, args.warm_up)
-        result |= {"ms_per_round": round(seconds * 1000, 2), "images_per_s": round(args.batch / seconds)}
+        result |= {"ms": round(seconds * 1000, 2), "images_per_s": round(args.batch / seconds)}
         result["rounds"] = args.rounds
         result["base"] = args.base if args.case == "dcgan-64" else None
     result |= {"peak_rss_mib": peak_rss_mib(), "threads": args.threads, "torch": torch.__version__}

@@ -17,4 +17,4 @@ pub use conv::{conv_transpose2d, conv2d, linear};
 pub use frozen::FrozenConv2d;
 pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};
 pub use pool::{Pool, pool2d};
-pub use update::{AdamStep, adam_step, lerp, sum_of_squares};
+pub use update::{AdamStep, RmsPropStep, adam_step, lerp, rms_prop_step, sum_of_squares};

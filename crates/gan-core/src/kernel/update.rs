@@ -81,6 +81,52 @@ pub(crate) fn plain_adam_step<const D: usize>(
     )
 }
 
+/// The numbers of one step of RMSProp as in PyTorch: not centred, no momentum.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsPropStep {
+    /// Learning rate of this step.
+    pub lr: f64,
+    /// Decay of the mean square.
+    pub alpha: f64,
+    /// Added to the root of the mean square.
+    pub epsilon: f64,
+}
+
+/// One step of RMSProp: `(parameter, mean square)` after it. `scale` as in [`adam_step`].
+pub fn rms_prop_step<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    square: Tensor<D>,
+    scale: Tensor<1>,
+    step: &RmsPropStep,
+) -> (Tensor<D>, Tensor<D>) {
+    #[cfg(feature = "flex")]
+    if super::flex::is_flex(&parameter) {
+        return super::flex::update::rms_prop_step(parameter, gradient, square, scale, step);
+    }
+    plain_rms_prop_step(parameter, gradient, square, scale, step)
+}
+
+/// [`rms_prop_step`] in Burn's own operations.
+pub(crate) fn plain_rms_prop_step<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    square: Tensor<D>,
+    scale: Tensor<1>,
+    step: &RmsPropStep,
+) -> (Tensor<D>, Tensor<D>) {
+    let bad: Tensor<D, Bool> = scale.clone().is_finite().bool_not().reshape([1; D]);
+    let bad = bad.expand(parameter.dims());
+    let gradient = gradient * scale.reshape([1; D]);
+    let new_square = square.clone() * step.alpha + gradient.clone().square() * (1.0 - step.alpha);
+    let denominator = new_square.clone().sqrt() + step.epsilon;
+    let new = parameter.clone() - gradient / denominator * step.lr;
+    (
+        new.mask_where(bad.clone(), parameter),
+        new_square.mask_where(bad, square),
+    )
+}
+
 /// `average · decay + online · (1 − decay)`.
 pub fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay: f64) -> Tensor<D> {
     #[cfg(feature = "flex")]
@@ -167,6 +213,24 @@ mod tests {
             for (new, old) in [(&plain.0, &p), (&plain.1, &m), (&plain.2, &v)] {
                 assert_eq!(values(new), values(old));
             }
+        }
+    }
+
+    #[test]
+    fn the_kernel_of_rms_prop_agrees_with_plain_operations() {
+        let (p, g, v) = (random("p"), random("g"), random("v").square());
+        let step = RmsPropStep {
+            lr: 0.01,
+            alpha: 0.9,
+            epsilon: 1e-8,
+        };
+        for scale in [0.5, f32::NAN] {
+            let kernel = rms_prop_step(p.clone(), g.clone(), v.clone(), one(scale), &step);
+            let plain = plain_rms_prop_step(p.clone(), g.clone(), v.clone(), one(scale), &step);
+            close(&kernel.0, &plain.0);
+            close(&kernel.1, &plain.1);
+            let has_moved = values(&kernel.0) != values(&p) && values(&kernel.1) != values(&v);
+            assert_eq!(has_moved, scale.is_finite());
         }
     }
 

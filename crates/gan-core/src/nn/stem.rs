@@ -9,7 +9,6 @@ use super::{
     SpectralNormConfig,
 };
 use crate::dual::{Dual, Forward};
-use crate::kernel;
 use crate::rng::Stream;
 
 /// How a latent becomes the smallest picture. The two compute the same kind of map; what differs is
@@ -73,14 +72,13 @@ impl StemLayer {
                 layer.apply(z).reshape([batch, channels, size, size])
             }
             Self::Transposed(layer) => {
-                // With one input pixel every weight meets one latent value once: a matrix product.
+                // With one input pixel every weight meets one latent value once: a matrix product. Not
+                // `kernel::linear`, whose weight lies the other way round: it and its gradient would be copied.
                 let [_, channels, ..] = layer.weight.dims();
                 let weight = SpectralNorm::apply_to(&layer.spectral_norm, &layer.weight, 1);
-                let weight = weight
-                    .reshape([latent_size, channels * size * size])
-                    .transpose();
+                let weight = weight.reshape([latent_size, channels * size * size]);
                 let y = z
-                    .linear_map(|z| kernel::linear(z, weight.clone(), None))
+                    .linear_map(|z| z.matmul(weight.clone()))
                     .reshape([batch, channels, size, size]);
                 match &layer.bias {
                     Some(bias) => Dual {
@@ -134,5 +132,25 @@ mod tests {
         };
         let wanted = layer.forward(latent().reshape([3, 6, 1, 1]));
         assert_close(&found, &wanted, 1e-5);
+    }
+
+    #[test]
+    fn its_weight_gets_the_gradient_of_a_transposed_convolution() {
+        let device = Device::flex().autodiff();
+        let mut stream = Stream::new(1, "stem", 0);
+        let size = (6, 5, 4);
+        let stem =
+            Stem::Transposed.init(size, true, Initializer::PyTorch, None, &mut stream, &device);
+        let z = Tensor::from_inner(latent());
+        let StemLayer::Transposed(layer) = &stem else {
+            panic!("it is transposed");
+        };
+        let gradient = |y: Tensor<4>| {
+            let gradients = y.square().sum().backward();
+            layer.weight.val().grad(&gradients).expect("tracked")
+        };
+        let found = gradient(stem.apply(z.clone().into(), 4).primal);
+        let wanted = gradient(layer.forward(z.reshape([3, 6, 1, 1])));
+        assert_close(&found, &wanted, 1e-4);
     }
 }

@@ -11,7 +11,7 @@ use burn::tensor::TensorData;
 
 use super::OptimizerConfig;
 use crate::game::{State, StateError};
-use crate::kernel::{AdamStep, adam_step};
+use crate::kernel::{AdamStep, RmsPropStep, adam_step, rms_prop_step};
 
 /// An optimiser with its state, one entry per parameter.
 #[derive(Debug)]
@@ -189,7 +189,8 @@ impl Update<'_> {
                 adam(parameter, gradient, moments, scale, &step)
             }
             OptimizerConfig::RmsProp { alpha, epsilon, .. } => {
-                rms_prop(parameter, gradient, moments, scale, (lr, alpha, epsilon))
+                let step = RmsPropStep { lr, alpha, epsilon };
+                rms_prop(parameter, gradient, moments, scale, &step)
             }
             OptimizerConfig::Sgd { momentum, .. } => {
                 sgd(parameter, gradient, moments, scale, (lr, momentum))
@@ -227,16 +228,11 @@ fn rms_prop(
     gradient: Tensor<1>,
     mut moments: Moments,
     scale: Tensor<1>,
-    (lr, alpha, epsilon): (f64, f64, f64),
+    step: &RmsPropStep,
 ) -> (Tensor<1>, Moments) {
-    let old = moments.pop().expect("RMSProp keeps one moment");
-    let gradient = gradient * scale.clone();
-    let square = old.clone() * alpha + gradient.clone().square() * (1.0 - alpha);
-    let new = parameter.clone() - gradient / (square.clone().sqrt() + epsilon) * lr;
-    (
-        keep_if_bad(&scale, new, parameter),
-        vec![keep_if_bad(&scale, square, old)],
-    )
+    let square = moments.pop().expect("RMSProp keeps one moment");
+    let (parameter, square) = rms_prop_step(parameter, gradient, square, scale, step);
+    (parameter, vec![square])
 }
 
 fn sgd(

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::node::values;
 use super::simd::vectorised;
 use super::{Primitive, contiguous};
-use crate::kernel::AdamStep;
+use crate::kernel::{AdamStep, RmsPropStep};
 
 /// Elements per task: 64 KiB of each array, so that a task's slices stay in the second-level cache.
 const CHUNK: usize = 16 * 1024;
@@ -89,6 +89,40 @@ impl Coefficients {
             *p = *p * self.keep - *m * self.rate / denominator;
         }
     }
+}
+
+/// No fused multiply-add, as in [`adam_step`].
+pub(crate) fn rms_prop_step<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    square: Tensor<D>,
+    scale: Tensor<1>,
+    step: &RmsPropStep,
+) -> (Tensor<D>, Tensor<D>) {
+    let scale = scale.into_scalar::<f32>();
+    if !scale.is_finite() {
+        return (parameter, square);
+    }
+    let (mut p, g) = (contiguous(parameter), contiguous(gradient));
+    let mut v = contiguous(square);
+    let [lr, alpha, epsilon] = [step.lr, step.alpha, step.epsilon].map(|x| x as f32);
+    slice_mut(&mut p)
+        .par_chunks_mut(CHUNK)
+        .zip(values(&g).par_chunks(CHUNK))
+        .zip(slice_mut(&mut v).par_chunks_mut(CHUNK))
+        .for_each(|((p, g), v)| {
+            vectorised(move || {
+                for ((p, g), v) in p.iter_mut().zip(g).zip(v.iter_mut()) {
+                    let g = g * scale;
+                    *v = *v * alpha + g * g * (1.0 - alpha);
+                    *p -= g / (v.sqrt() + epsilon) * lr;
+                }
+            });
+        });
+    (
+        Tensor::from_primitive::<Flex>(p),
+        Tensor::from_primitive::<Flex>(v),
+    )
 }
 
 pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay: f64) -> Tensor<D> {
