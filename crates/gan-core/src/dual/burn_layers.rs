@@ -5,7 +5,6 @@
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, InstanceNorm, Linear};
-use burn::prelude::*;
 
 use super::{Dual, Forward};
 
@@ -38,35 +37,16 @@ impl Forward<4, 4> for Conv2d {
 impl<const D: usize> Forward<D, D> for GroupNorm {
     fn apply(&self, x: Dual<D>) -> Dual<D> {
         let affine = self.gamma.as_ref().zip(self.beta.as_ref());
-        let affine = affine.map(|(gamma, beta)| (gamma.val(), beta.val()));
-        normalize(x, self.num_groups, self.epsilon, affine)
+        let affine = affine.map(|(gamma, beta)| [gamma.val(), beta.val()]);
+        x.group_norm(self.num_groups, self.epsilon, affine)
     }
 }
 
 impl<const D: usize> Forward<D, D> for InstanceNorm {
     fn apply(&self, x: Dual<D>) -> Dual<D> {
         let affine = self.gamma.as_ref().zip(self.beta.as_ref());
-        let affine = affine.map(|(gamma, beta)| (gamma.val(), beta.val()));
-        normalize(x, self.num_channels, self.epsilon, affine)
-    }
-}
-
-/// Group normalisation with optional weight and bias of the channels.
-fn normalize<const D: usize>(
-    x: Dual<D>,
-    groups: usize,
-    epsilon: f64,
-    affine: Option<(Tensor<1>, Tensor<1>)>,
-) -> Dual<D> {
-    let dims = x.primal.dims();
-    let rest = dims[1..].iter().product::<usize>() / groups;
-    let y = x
-        .reshape([dims[0], groups, rest])
-        .standardize(epsilon)
-        .reshape(dims);
-    match affine {
-        Some((weight, bias)) => y.affine(weight, bias),
-        None => y,
+        let affine = affine.map(|(gamma, beta)| [gamma.val(), beta.val()]);
+        x.group_norm(self.num_channels, self.epsilon, affine)
     }
 }
 
@@ -74,6 +54,7 @@ fn normalize<const D: usize>(
 mod tests {
     use burn::nn::conv::Conv2dConfig;
     use burn::nn::{GroupNormConfig, InstanceNormConfig, LinearConfig, PaddingConfig2d};
+    use burn::prelude::*;
 
     use super::*;
     use crate::rng::Stream;

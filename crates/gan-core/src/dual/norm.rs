@@ -3,37 +3,20 @@
 use burn::prelude::*;
 
 use super::Dual;
-
-impl Dual<3> {
-    /// Mean 0 and variance 1 along the last axis: `(x − mean) / √(variance + epsilon)`.
-    ///
-    /// With `y` the result and `s = √(variance + epsilon)`, the tangent is
-    /// `(t − mean(t) − y · mean(y · t)) / s`.
-    pub fn standardize(self, epsilon: f64) -> Self {
-        let centered = self.primal.clone() - self.primal.mean_dim(2);
-        let variance = centered.clone().square().mean_dim(2);
-        let inverse = variance.add_scalar(epsilon).sqrt().recip();
-        let y = centered * inverse.clone();
-        let tangent = self.tangent.map(|t| {
-            let t = t.clone() - t.mean_dim(2);
-            let along = (y.clone() * t.clone()).mean_dim(2);
-            (t - y.clone() * along) * inverse
-        });
-        Dual { primal: y, tangent }
-    }
-}
+use crate::kernel;
 
 impl<const D: usize> Dual<D> {
-    /// Multiplies each channel (axis 1) by its `weight` and adds its `bias`, both `[channels]`.
-    pub fn affine(self, weight: Tensor<1>, bias: Tensor<1>) -> Self {
-        let mut shape = [1; D];
-        shape[1] = weight.dims()[0];
-        let weight = weight.reshape(shape);
-        let scaled = self.linear_map(|x| x * weight.clone());
-        Dual {
-            primal: scaled.primal + bias.reshape(shape),
-            tangent: scaled.tangent,
-        }
+    /// Mean 0 and variance 1 of every group of neighbouring channels (axis 1) of every sample:
+    /// `(x − mean) / √(variance + epsilon)`; then times the weight and plus the bias of the channel, if
+    /// `affine` has them, both `[channels]`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `groups` does not divide the channels, or the weight wants another number of them.
+    pub fn group_norm(self, groups: usize, epsilon: f64, affine: Option<[Tensor<1>; 2]>) -> Self {
+        let (primal, tangent) =
+            kernel::group_norm(self.primal, self.tangent, groups, epsilon, affine);
+        Dual { primal, tangent }
     }
 }
 
@@ -41,34 +24,42 @@ impl<const D: usize> Dual<D> {
 mod tests {
     use super::*;
     use crate::rng::Stream;
-    use crate::testing::{assert_close, assert_jvp, values};
+    use crate::testing::{assert_close, assert_jvp};
 
     #[test]
     fn tangents_match_central_differences() {
-        let x = Stream::new(1, "x", 0).normal([2, 3, 5], &Device::flex());
-        assert_jvp(|x| x.standardize(1e-5), x.clone());
-        // An epsilon as large as the variance: it must be in the tangent too.
-        assert_jvp(|x| x.standardize(1.0), x.clone());
-        let weight = Tensor::<1>::from_floats([0.5, -2.0, 1.5], &Device::flex());
-        assert_jvp(|x| x.affine(weight.clone(), weight.clone()), x);
+        let x = Stream::new(1, "x", 0).normal([2, 4, 5], &Device::flex());
+        let weight = Tensor::<1>::from_floats([0.5, -2.0, 1.5, 1.0], &Device::flex());
+        let affine = || Some([weight.clone(), weight.clone()]);
+        for groups in [1, 2, 4] {
+            assert_jvp(|x| x.group_norm(groups, 1e-5, None), x.clone());
+            // An epsilon as large as the variance: it must be in the tangent too.
+            assert_jvp(|x| x.group_norm(groups, 1.0, None), x.clone());
+            assert_jvp(|x| x.group_norm(groups, 1e-5, affine()), x.clone());
+        }
     }
 
     #[test]
-    fn standardized_rows_have_mean_zero_and_variance_one() {
-        let x = Stream::new(1, "x", 0).normal([2, 3, 50], &Device::flex()) * 3.0 + 7.0;
-        let y = Dual::from(x).standardize(1e-5).primal;
+    fn groups_have_mean_zero_and_variance_one() {
+        let x = Stream::new(1, "x", 0).normal([2, 6, 25], &Device::flex()) * 3.0 + 7.0;
+        let y = Dual::from(x).group_norm(3, 1e-5, None).primal;
+        let y: Tensor<3> = y.reshape([2, 3, 50]);
         let zeros = Tensor::zeros([2, 3, 1], &Device::flex());
         assert_close(&y.clone().mean_dim(2), &zeros, 1e-5);
         assert_close(&y.square().mean_dim(2), &(zeros + 1.0), 1e-4);
     }
 
+    /// Rows of 1 and 3 are −1 and 1 before the affine map.
     #[test]
-    fn an_affine_map_works_on_channels() {
+    fn weight_and_bias_are_those_of_the_channel() {
         let device = Device::flex();
-        let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
+        let x = Tensor::<2>::from_floats([[1.0, 3.0], [3.0, 1.0]], &device);
         let weight = Tensor::from_floats([2.0, 10.0], &device);
         let bias = Tensor::from_floats([0.0, 1.0], &device);
-        let y = Dual::from(x).affine(weight, bias).primal;
-        assert_eq!(values(&y), [2.0, 21.0, 6.0, 41.0]);
+        let y = Dual::from(x)
+            .group_norm(1, 1e-9, Some([weight, bias]))
+            .primal;
+        let wanted = Tensor::from_floats([[-2.0, 11.0], [2.0, -9.0]], &device);
+        assert_close(&y, &wanted, 1e-5);
     }
 }

@@ -1,10 +1,10 @@
 //! Linear maps of dual numbers that have no parameters: shapes, sums, means, borders.
 
 use burn::prelude::*;
-use burn::tensor::module;
-use burn::tensor::ops::{AvgPoolOptions, PadMode};
+use burn::tensor::ops::PadMode;
 
 use super::Dual;
+use crate::kernel;
 
 impl<const D: usize> Dual<D> {
     /// The same values in another shape.
@@ -89,9 +89,9 @@ impl Dual<4> {
     ///
     /// # Panics
     ///
-    /// Panics if `size` is 0.
+    /// Panics if `size` is 0, or larger than height or width.
     pub fn avg_pool2d(self, size: usize) -> Self {
-        self.linear_map(|x| module::avg_pool2d(x, AvgPoolOptions::new([size; 2])))
+        self.linear_map(|x| kernel::mean_pool(x, size))
     }
 
     /// `width` zeros on all four sides.

@@ -8,13 +8,17 @@ mod conv;
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
 mod frozen;
+mod group_norm;
 mod norm;
+mod pass;
 mod pool;
 mod update;
 
 pub use activation::{leaky_relu, leaky_relu_tangent, tanh};
 pub use conv::{conv_transpose2d, conv2d, linear};
 pub use frozen::FrozenConv2d;
+pub use group_norm::group_norm;
 pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};
-pub use pool::{Pool, pool2d};
+pub(crate) use pass::Pass;
+pub use pool::{Pool, mean_pool, pool2d};
 pub use update::{AdamStep, RmsPropStep, adam_step, lerp, rms_prop_step, sum_of_squares};

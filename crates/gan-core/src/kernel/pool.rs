@@ -54,11 +54,65 @@ fn plain_pool2d(pool: Pool, x: Tensor<4>, size: usize, stride: usize, padding: u
     }
 }
 
+/// Mean of every `size × size` square; what is left over at the right and bottom is dropped.
+///
+/// # Shapes
+///
+/// - x: `[batch, channels, height, width]`
+/// - output: `[batch, channels, height / size, width / size]`, rounded down
+///
+/// # Panics
+///
+/// Panics if the size is 0, or larger than height or width.
+pub fn mean_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    assert!(
+        size > 0 && size <= height.min(width),
+        "mean_pool: a square of {size} does not fit {height}x{width}"
+    );
+    #[cfg(feature = "flex")]
+    if super::flex::node::is_supported(&x) {
+        return super::flex::pool::mean_pool(x, size);
+    }
+    plain_mean_pool(x, size)
+}
+
+/// [`mean_pool`] in Burn's own operation.
+fn plain_mean_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
+    module::avg_pool2d(x, AvgPoolOptions::new([size; 2]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rng::Stream;
     use crate::testing::{assert_close, values};
+
+    #[test]
+    fn kernel_and_plain_mean_agree_in_value_and_gradient() {
+        let device = Device::flex().autodiff();
+        let mut stream = Stream::new(2, "pool", 1);
+        for (size, [height, width]) in [(2, [6, 8]), (2, [7, 9]), (3, [10, 9]), (1, [2, 3])] {
+            let x: Tensor<4> = stream.normal([2, 3, height, width], &device);
+            let weight = stream.normal([2, 3, height / size, width / size], &device);
+            let run = |pool: fn(Tensor<4>, usize) -> Tensor<4>| {
+                let x = x.clone().detach().require_grad();
+                let y = pool(x.clone(), size);
+                let gradients = (y.clone() * weight.clone()).sum().backward();
+                (y.inner(), x.grad(&gradients).expect("tracked"))
+            };
+            let (ours, plain) = (run(mean_pool), run(plain_mean_pool));
+            assert_close(&ours.0, &plain.0, 1e-6);
+            assert_close(&ours.1, &plain.1, 1e-6);
+            assert_close(&mean_pool(x.clone().inner(), size), &plain.0, 1e-6);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "mean_pool: a square of 3 does not fit 2x8")]
+    fn the_square_must_fit() {
+        mean_pool(Tensor::zeros([1, 1, 2, 8], &Device::flex()), 3);
+    }
 
     #[test]
     fn kernel_and_plain_operations_agree() {

@@ -10,6 +10,7 @@ use burn::prelude::*;
 
 use super::GradientPenalty;
 use crate::dual::Dual;
+use crate::kernel::Pass;
 use crate::nn::Critic;
 
 /// A penalty, ready for a loss and for a log. Both of shape `[1]`.
@@ -75,31 +76,36 @@ pub fn gradient_penalty_of<const D: usize, const E: usize, M: Module>(
     judge: impl Fn(&M, Dual<D>) -> Dual<E>,
 ) -> Penalty {
     let x = x.detach();
-    let gradient = input_gradient(module, x.clone(), |frozen, x| judge(frozen, x).primal.sum());
+    let (gradient, pass) =
+        input_gradient(module, x.clone(), |frozen, x| judge(frozen, x).primal.sum());
     let norm = sum_of_squares(gradient.clone()).sqrt();
     let shares = rule.shares(norm.clone());
     let value = (rule.phi(norm.clone()) * shares.clone()).sum();
     let along = along(gradient, norm.clone(), rule.slope(norm) * shares);
-    let surrogate = judge(module, Dual::new(x, along))
+    let surrogate = pass
+        .replay(|| judge(module, Dual::new(x, along)))
         .tangent
         .expect("a tangent went in, and a critic depends on its input")
         .sum();
     Penalty { surrogate, value }
 }
 
-/// `∇_x total(x)`, off the tape.
+/// `∇_x total(x)`, off the tape, and what was computed on the way: the pass of the dual number sees the
+/// same values, and the gradient of its tangents is this one.
 pub(super) fn input_gradient<const D: usize, M: Module>(
     module: &M,
     x: Tensor<D>,
     total: impl FnOnce(&M, Dual<D>) -> Tensor<1>,
-) -> Tensor<D> {
+) -> (Tensor<D>, Pass) {
     // Frozen, so that backward skips the weights; not `valid()`, which leaves training mode.
     let frozen = module.clone().no_grad();
     // `detach` keeps a leaf's flag, and a fresh leaf is needed to ask for the gradient.
     let x = Tensor::from_inner(x.inner()).require_grad();
-    let total = total(&frozen, x.clone().into());
-    x.grad(&total.backward())
-        .unwrap_or_else(|| x.inner().zeros_like())
+    Pass::record(|| {
+        let total = total(&frozen, x.clone().into());
+        x.grad(&total.backward())
+            .unwrap_or_else(|| x.inner().zeros_like())
+    })
 }
 
 /// `slope · g / ‖g‖` for every sample, as a constant of the tape's device.

@@ -133,7 +133,7 @@ impl PathLength {
         let shape = noise.dims();
         let pixels: usize = shape[2..].iter().product();
         let noise = noise.detach() / (pixels as f64).sqrt();
-        let gradient = input_gradient(generator, latents.clone(), |frozen, latents| {
+        let (gradient, pass) = input_gradient(generator, latents.clone(), |frozen, latents| {
             let pictures = frozen.apply(latents).primal;
             let dims = pictures.dims();
             assert_eq!(dims, shape, "PathLength: pictures and noise need one shape");
@@ -155,7 +155,7 @@ impl PathLength {
         let value = excess.clone().square().mean() * weight;
         let slope = excess * (2.0 * weight / batch / layers as f64);
         let along = along(gradient, length, slope);
-        let change = generator.apply(Dual::new(latents, along)).tangent;
+        let change = pass.replay(|| generator.apply(Dual::new(latents, along)).tangent);
         let change = change.expect("a tangent went in, and a picture depends on its latents");
         let surrogate = (change * noise).sum() * every as f64;
         Penalty { surrogate, value }

@@ -11,10 +11,11 @@ use burn::prelude::*;
 
 use super::Primitive;
 use super::node::{record, tracked, untyped};
+use super::reuse::{self, Back};
 
 /// A map that is linear in `x` and in `weight`, with its three gradients; `y` is the gradient of the
 /// output.
-pub(crate) trait Affine: Clone + Debug + Send + Sync + 'static {
+pub(crate) trait Affine: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// The output.
     fn forward(&self, x: &Primitive, weight: &Primitive, bias: Option<&Primitive>) -> Primitive;
 
@@ -35,16 +36,26 @@ struct State<A> {
     map: A,
     x: Option<Primitive>,
     weight: Option<Primitive>,
+    /// Where the gradient of the input may be found.
+    back: Option<Back>,
 }
 
-impl<A: Affine> State<A> {
-    fn new(map: A, [x, weight]: [&Primitive; 2], [x_wanted, weight_wanted]: [bool; 2]) -> Self {
-        Self {
-            map,
-            x: weight_wanted.then(|| x.clone()),
-            weight: x_wanted.then(|| weight.clone()),
-        }
-    }
+/// The output, and what the gradients need.
+fn forward<A: Affine>(
+    map: A,
+    parents @ [x, weight]: [&Primitive; 2],
+    bias: Option<&Primitive>,
+    [x_wanted, weight_wanted]: [bool; 2],
+) -> (Primitive, State<A>) {
+    let compute = || map.forward(x, weight, bias);
+    let (y, back) = reuse::output(map, parents, bias, compute);
+    let state = State {
+        map,
+        x: weight_wanted.then(|| x.clone()),
+        weight: x_wanted.then(|| weight.clone()),
+        back: back.filter(|_| x_wanted),
+    };
+    (y, state)
 }
 
 #[derive(Debug)]
@@ -61,10 +72,17 @@ impl<A: Affine, const N: usize> Backward<Flex, N> for Step<A> {
         _checkpointer: &mut Checkpointer,
     ) {
         let y = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let State { map, x, weight } = ops.state;
+        let State {
+            map,
+            x,
+            weight,
+            back,
+        } = ops.state;
         let mut parents = ops.parents.into_iter();
         if let Some((node, weight)) = parents.next().flatten().zip(weight) {
-            gradients.register::<Flex>(node.id, map.x_gradient(&y, &weight));
+            let compute = || map.x_gradient(&y, &weight);
+            let gradient = reuse::input_gradient(back.as_ref(), &y, compute);
+            gradients.register::<Flex>(node.id, gradient);
         }
         if let Some((node, x)) = parents.next().flatten().zip(x) {
             gradients.register::<Flex>(node.id, map.weight_gradient(&y, &x));
@@ -93,13 +111,11 @@ pub(crate) fn affine<A: Affine, const D: usize>(
             step,
             [x, weight, tracked(bias)],
             |[x, weight, bias], [x_wanted, weight_wanted, _]| {
-                let y = map.forward(&x, &weight, Some(&bias));
-                (y, State::new(map, [&x, &weight], [x_wanted, weight_wanted]))
+                forward(map, [&x, &weight], Some(&bias), [x_wanted, weight_wanted])
             },
         ),
         None => record(step, [x, weight], |[x, weight], wanted| {
-            let y = map.forward(&x, &weight, None);
-            (y, State::new(map, [&x, &weight], wanted))
+            forward(map, [&x, &weight], None, wanted)
         }),
     })
 }

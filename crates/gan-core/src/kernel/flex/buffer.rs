@@ -31,6 +31,16 @@ pub(crate) fn write_each(
     }
 }
 
+/// A slice whose every element has been written.
+///
+/// # Safety
+///
+/// Every element must have been written.
+pub(crate) unsafe fn written(values: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    // SAFETY: same layout; the caller has written every element.
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [f32]) }
+}
+
 /// A vector whose every element has been written.
 ///
 /// # Safety

@@ -19,7 +19,7 @@ pub(crate) enum Direction {
     Up,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Conv {
     direction: Direction,
     shape: ConvShape,

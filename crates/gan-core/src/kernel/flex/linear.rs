@@ -18,7 +18,7 @@ fn transposed(x: Primitive) -> Primitive {
     Flex::float_swap_dims(x, 0, 1)
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Dense;
 
 impl Affine for Dense {

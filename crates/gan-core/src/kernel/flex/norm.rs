@@ -55,7 +55,7 @@ impl Sizes {
 
 /// Sum of `f` over two planes, in sixteen running sums so that the loop vectorises.
 #[inline(always)]
-fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+pub(super) fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut sums = [0.0f32; 16];
     let (mut xs, mut ys) = (x.chunks_exact(16), y.chunks_exact(16));
     for (x, y) in (&mut xs).zip(&mut ys) {

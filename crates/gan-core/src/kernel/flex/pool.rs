@@ -1,11 +1,14 @@
 //! Pools: rows of a window are joined first, whole rows at a time, then columns.
 
+use std::mem::MaybeUninit;
+
 use burn::backend::Flex;
 use burn::prelude::*;
 use rayon::prelude::*;
 
+use super::Primitive;
 use super::buffer::{initialised, uninitialised};
-use super::node::{tensor, values};
+use super::node::{PullBack, map, tensor, values};
 use super::simd::vectorised;
 use crate::kernel::Pool;
 
@@ -17,9 +20,12 @@ pub(crate) fn pool2d(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
+    Tensor::from_primitive::<Flex>(pooled(pool, &super::contiguous(x), size, stride, padding))
+}
+
+fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize) -> Primitive {
+    let [batch, channels, height, width] = dims(x);
     let out = [height, width].map(|side| (side + 2 * padding - size) / stride + 1);
-    let x = super::contiguous(x);
     let mut y = uninitialised(batch * channels * out[0] * out[1]);
     let windows = |side: usize, count: usize| -> Vec<[usize; 2]> {
         let window = |index: usize| {
@@ -42,7 +48,7 @@ pub(crate) fn pool2d(
     };
     let buffers = || (vec![nothing; width + 2 * padding], vec![0.0; out[1]]);
     y.par_chunks_mut(out[0] * out[1])
-        .zip(values(&x).par_chunks(height * width))
+        .zip(values(x).par_chunks(height * width))
         .for_each_init(buffers, |(line, joined), (y, x)| {
             for (y, row) in y.chunks_mut(out[1]).zip(&rows) {
                 let ([from, to], share) = (row, share(row));
@@ -66,7 +72,75 @@ pub(crate) fn pool2d(
         });
     // SAFETY: every row of every plane has been written.
     let y = unsafe { initialised(y) };
-    Tensor::from_primitive::<Flex>(tensor(y, [batch, channels, out[0], out[1]]))
+    tensor(y, [batch, channels, out[0], out[1]])
+}
+
+fn dims(x: &Primitive) -> [usize; 4] {
+    let shape = x.layout().shape();
+    [0, 1, 2, 3].map(|axis| shape[axis])
+}
+
+/// Means over squares that do not overlap.
+#[derive(Clone, Debug)]
+struct MeanPool {
+    size: usize,
+    /// Of the input.
+    dims: [usize; 4],
+}
+
+impl PullBack for MeanPool {
+    /// Every pixel of a square gets its share; what is left over at the right and bottom gets nothing.
+    fn pull_back(&self, upstream: &Primitive) -> Primitive {
+        let [_, _, height, width] = self.dims;
+        let out = [height, width].map(|side| side / self.size);
+        let share = 1.0 / (self.size * self.size) as f32;
+        let mut gradient = uninitialised(self.dims.iter().product());
+        gradient
+            .par_chunks_mut(height * width)
+            .zip(values(upstream).par_chunks(out[0] * out[1]))
+            .for_each(|(to, from)| {
+                vectorised(|| {
+                    let (whole, rest) = to.split_at_mut(out[0] * self.size * width);
+                    rest.fill(MaybeUninit::new(0.0));
+                    let rows = whole.chunks_exact_mut(self.size * width);
+                    for (rows, from) in rows.zip(from.chunks_exact(out[1])) {
+                        for row in rows.chunks_exact_mut(width) {
+                            repeat(row, from, self.size, share);
+                        }
+                    }
+                });
+            });
+        // SAFETY: every row of every plane has been written.
+        tensor(unsafe { initialised(gradient) }, self.dims)
+    }
+}
+
+/// Every value `size` times side by side, times `share`; zeros in what is left.
+#[inline(always)]
+fn repeat(to: &mut [MaybeUninit<f32>], from: &[f32], size: usize, share: f32) {
+    let (to, rest) = to.split_at_mut(from.len() * size);
+    rest.fill(MaybeUninit::new(0.0));
+    if size == 2 {
+        let (pairs, _) = to.as_chunks_mut::<2>();
+        for (to, from) in pairs.iter_mut().zip(from) {
+            *to = [MaybeUninit::new(from * share); 2];
+        }
+    } else {
+        for (to, from) in to.chunks_exact_mut(size).zip(from) {
+            to.fill(MaybeUninit::new(from * share));
+        }
+    }
+}
+
+/// Means over squares that do not overlap, on the tape or off it. The caller checked that one fits.
+pub(crate) fn mean_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
+    map(x, |x| {
+        let dims = dims(x);
+        (
+            pooled(Pool::Mean, x, size, size, 0),
+            MeanPool { size, dims },
+        )
+    })
 }
 
 #[inline]

@@ -143,15 +143,9 @@ impl<const D: usize> Forward<D, D> for GroupNorm {
             "GroupNorm: axis 1 of the input ({}) must be the channels ({})",
             dims[1], self.channels
         );
-        let rest = dims[1..].iter().product::<usize>() / self.groups;
-        let y = x
-            .reshape([dims[0], self.groups, rest])
-            .standardize(self.epsilon)
-            .reshape(dims);
-        match (&self.weight, &self.bias) {
-            (Some(weight), Some(bias)) => y.affine(weight.val(), bias.val()),
-            _ => y,
-        }
+        let affine = self.weight.as_ref().zip(self.bias.as_ref());
+        let affine = affine.map(|(weight, bias)| [weight.val(), bias.val()]);
+        x.group_norm(self.groups, self.epsilon, affine)
     }
 }
 
