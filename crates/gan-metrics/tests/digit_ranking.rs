@@ -3,11 +3,10 @@
 
 use std::path::PathBuf;
 
-use burn::data::dataset::Dataset;
 use burn::prelude::Device;
 use gan_core::rng::Stream;
 use gan_data::ChannelMode;
-use gan_data::source::{Pictures, Split, open};
+use gan_data::source::{Split, open};
 use gan_metrics::features::{FeaturesConfig, PictureShape};
 use gan_metrics::suite::{Collector, Metric, SetStatistics, SuiteConfig, evaluate};
 

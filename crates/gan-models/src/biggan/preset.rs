@@ -398,7 +398,7 @@ mod tests {
             &dyn Fn(&mut DeepGeneratorConfig, &mut DeepCriticConfig),
         ); 10] = [
             ("generator.widths", &|g, _| wider(&mut g.widths)),
-            ("generator.widths", &|g, _| drop(g.widths.pop())),
+            ("generator.widths", &|g, _| g.widths.truncate(2)),
             ("generator.ratio", &|g, _| g.ratio = 129),
             ("generator.ratio", &|g, _| g.ratio = 0),
             ("generator.depth", &|g, _| g.depth = 0),
