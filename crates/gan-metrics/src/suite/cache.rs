@@ -256,7 +256,10 @@ fn parse(bytes: &[u8], key: &StatisticsKey, set: &str) -> Option<SetStatistics> 
         .iter()
         .map(|bytes| f32::from_le_bytes(*bytes))
         .collect();
-    if mean.is_empty() || covariance.len() != mean.len().pow(2) || kept.len() % mean.len() != 0 {
+    if mean.is_empty()
+        || covariance.len() != mean.len().pow(2)
+        || !kept.len().is_multiple_of(mean.len())
+    {
         return None;
     }
     let inception_score = wide("inception_score").map(|values| Estimate {

@@ -382,7 +382,8 @@ mod tests {
 
     #[test]
     fn bottlenecks_that_do_not_fit_are_refused_by_name() {
-        let refused = |edit: &dyn Fn(&mut DeepGeneratorConfig, &mut DeepCriticConfig)| {
+        type Edit = dyn Fn(&mut DeepGeneratorConfig, &mut DeepCriticConfig);
+        let refused = |edit: &Edit| {
             let mut config = biggan_deep(ImageShape::new(3, 32), 10);
             let (ClassGeneratorConfig::Deep(generator), ClassCriticConfig::Deep(critic)) =
                 (&mut config.generator, &mut config.critic)
@@ -392,18 +393,14 @@ mod tests {
             edit(generator, critic);
             config.validate().unwrap_err().field
         };
-        let wider = |widths: &mut Vec<usize>| widths[1] *= 2;
-        let cases: [(
-            &str,
-            &dyn Fn(&mut DeepGeneratorConfig, &mut DeepCriticConfig),
-        ); 10] = [
-            ("generator.widths", &|g, _| wider(&mut g.widths)),
+        let cases: [(&str, &Edit); 10] = [
+            ("generator.widths", &|g, _| g.widths[1] *= 2),
             ("generator.widths", &|g, _| g.widths.truncate(2)),
             ("generator.ratio", &|g, _| g.ratio = 129),
             ("generator.ratio", &|g, _| g.ratio = 0),
             ("generator.depth", &|g, _| g.depth = 0),
             ("generator.attention", &|g, _| g.attention = Some(4)),
-            ("critic.widths", &|_, c| wider(&mut c.widths)),
+            ("critic.widths", &|_, c| c.widths[1] *= 2),
             ("critic.ratio", &|_, c| c.ratio = 129),
             ("critic.depth", &|_, c| c.depth = 0),
             ("critic.halvings", &|_, c| c.halvings = 4),

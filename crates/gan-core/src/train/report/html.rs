@@ -39,7 +39,7 @@ pub(super) fn number(value: f64) -> String {
     let decimals = match size {
         _ if !value.is_finite() => return value.to_string(),
         0.0 => return "0".into(),
-        _ if size < 1e-3 || size >= 1e7 => return format!("{value:.2e}").replace('-', "−"),
+        _ if !(1e-3..1e7).contains(&size) => return format!("{value:.2e}").replace('-', "−"),
         _ if size < 1.0 => 4,
         _ if size < 10.0 => 3,
         _ if size < 100.0 => 2,
