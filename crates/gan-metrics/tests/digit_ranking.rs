@@ -10,7 +10,7 @@ use gan_data::source::{Split, open};
 use gan_metrics::features::{FeaturesConfig, PictureShape};
 use gan_metrics::suite::{Collector, Metric, SetStatistics, SuiteConfig, evaluate};
 
-const COUNT: usize = 2000;
+const COUNT: usize = 1000;
 const SIDE: usize = 28;
 
 struct Digits {
