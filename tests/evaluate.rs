@@ -91,7 +91,7 @@ fn a_run_is_scored_on_the_way_and_afterwards_alike() {
     let (report, said) = evaluate(folder.path(), &flags);
     close(&report, best);
     assert!(said.contains("neighbours.png"), "{said}");
-    for file in ["neighbours.png", "evaluation.json"] {
+    for file in ["neighbours.png", "evaluation.json", "report.html"] {
         assert!(run.path().join(file).is_file(), "{file}");
     }
 

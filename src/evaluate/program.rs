@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use gan_core::train::{Better, RunDir};
+use gan_core::train::{Better, RunDir, write_report};
 use gan_data::io::{write_atomically, write_picture};
 use gan_data::source::{Split, open};
 use gan_data::{ChannelMode, Picture};
@@ -18,6 +18,7 @@ use super::neighbours::picture_of_neighbours;
 use super::sets::{Drawn, FAKE, PictureSet, Stored, collect};
 use crate::Failure;
 use crate::backend::Backend;
+use crate::next;
 use crate::progress::Screen;
 use crate::run::writable;
 use crate::trained::Trained;
@@ -100,14 +101,19 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
         write_atomically(&path, text.as_bytes())?;
         session.screen.say(format!("scores   {}", path.display()));
     }
-    if let (Some(run), Some(picture)) = (&run, neighbours) {
-        let path = run.join("neighbours.png");
-        write_picture(&path, &picture)?;
-        let text = format!(
-            "nearest  {}: training pictures like generated ones",
-            path.display()
-        );
-        session.screen.say(text);
+    if let Some(folder) = &run {
+        if let Some(picture) = neighbours {
+            let path = folder.join("neighbours.png");
+            write_picture(&path, &picture)?;
+            let text = format!(
+                "nearest  {}: training pictures like generated ones",
+                path.display()
+            );
+            session.screen.say(text);
+        }
+        let run = RunDir::open(folder)?;
+        let page = write_report(&run, &next::of_run(&run))?;
+        session.screen.say(format!("report   {}", page.display()));
     }
     show(&report, arguments.json)
 }

@@ -99,6 +99,10 @@ fn add_panel(rows: &mut Vec<f64>, rest: &mut [f64], is_pivot: &mut [bool]) -> bo
         rows.extend(row);
     }
     let panel = &rows[begin..];
+    if panel.is_empty() {
+        // The one before was full, and the last.
+        return false;
+    }
     let count = panel.len() / size;
     rest.par_chunks_mut(STRIPE * size)
         .enumerate()
@@ -145,7 +149,9 @@ mod tests {
 
     #[test]
     fn it_is_a_root_and_finds_the_rank() {
-        for (rank, size) in [(1, 1), (200, 150), (40, 150), (3, 40), (32, 64)] {
+        // The last two end with a full panel, in more than one stripe.
+        let all = [(1, 1), (200, 150), (40, 150), (3, 40), (32, 64)];
+        for (rank, size) in all.into_iter().chain([(200, 160), (64, 160)]) {
             assert_factors(&covariance(rank, size), size, rank.min(size));
         }
     }
