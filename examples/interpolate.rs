@@ -12,6 +12,7 @@ use gan::cli::{self, RunArgs, Seeds};
 use gan::run::writable;
 use gan::trained::Trained;
 use gan_core::sample::LatentPath;
+use gan_core::words::count;
 use gan_data::PixelRange;
 use gan_data::io::{grid, write_gif};
 
@@ -98,7 +99,7 @@ fn main() -> ExitCode {
         write_gif(&out, &pictures, DELAY)?;
         trained
             .screen
-            .say(format!("{frames} frames in {}", out.display()));
+            .say(format!("{} in {}", count(frames, "frame"), out.display()));
         Ok(())
     })
 }

@@ -15,6 +15,7 @@ use gan::cli::{self, RunArgs, Seeds};
 use gan::npy::NpyWriter;
 use gan::run::writable;
 use gan::trained::Trained;
+use gan_core::words::count;
 use gan_data::PixelRange;
 use gan_data::io::{grid_of_pictures, pictures_from, write_picture, write_pictures};
 
@@ -138,9 +139,11 @@ fn main() -> ExitCode {
             )?;
         }
         for path in places.into_iter().flatten() {
-            trained
-                .screen
-                .say(format!("{} pictures in {}", seeds.len(), path.display()));
+            trained.screen.say(format!(
+                "{} in {}",
+                count(seeds.len(), "picture"),
+                path.display()
+            ));
         }
         Ok(())
     })

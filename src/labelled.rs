@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use gan_core::game::Labelled;
+use gan_core::words::count;
 use gan_data::source::{Pictures, Split, find_mnist_test, open};
 use gan_data::transform::{Crop, TransformConfig};
 use gan_data::{ChannelMode, Loader, LoaderConfig};
@@ -42,7 +43,10 @@ impl<M: Model> Session<M> {
             }
         }
         if images.is_empty() || images.len() < per_class * names.len() {
-            let message = format!("--data: a class has fewer than {per_class} pictures");
+            let message = format!(
+                "--data: a class has fewer than {}",
+                count(per_class, "picture")
+            );
             return Err(Failure::new(message));
         }
         Ok(Labelled {

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod evaluate;
 mod failure;
 pub mod labelled;
+pub mod next;
 pub mod npy;
 mod pictures;
 mod plot;

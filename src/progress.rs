@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use gan_core::train::{Progress, ProgressSink};
+use gan_core::words;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Between plain lines.
@@ -182,7 +183,7 @@ fn line(progress: &Progress) -> String {
         line.push_str(&format!("  {:.0} images/s", progress.images_per_second));
     }
     if let Some(left) = progress.time_left {
-        line.push_str(&format!("  {} left", duration(left)));
+        line.push_str(&format!("  {} left", words::time(left)));
     }
     for (name, label) in [
         ("critic", "critic"),
@@ -195,16 +196,6 @@ fn line(progress: &Progress) -> String {
         }
     }
     line
-}
-
-/// `2 h 5 min`, `3 min 20 s` or `20 s`.
-pub fn duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
 }
 
 #[cfg(test)]
@@ -241,13 +232,5 @@ mod tests {
             ..progress
         };
         assert_eq!(line(&nothing), "12.3 of 400 kimg");
-    }
-
-    #[test]
-    fn times_are_short() {
-        let text = |seconds| duration(Duration::from_secs(seconds));
-        assert_eq!(text(9), "9 s");
-        assert_eq!(text(125), "2 min 5 s");
-        assert_eq!(text(7505), "2 h 5 min");
     }
 }

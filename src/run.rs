@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use burn::prelude::*;
 use gan_core::game::{Clock, Game};
 use gan_core::train::{
-    BoxError, DataInfo, End, Evaluate, Every, Log, LossPlot, Outcome, RunDir, RunInfo, Samples,
-    ShowProgress, Trainer,
+    BoxError, Command, DataInfo, End, Evaluate, Every, Log, LossPlot, Outcome, ReportPage, RunDir,
+    RunInfo, Samples, ShowProgress, TrainError, Trainer, write_report,
 };
+use gan_core::words;
 use gan_data::io::write_grid;
 use gan_data::source::Pictures;
 use gan_data::transform::{Crop, TransformConfig};
@@ -22,7 +23,8 @@ use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::TrainArgs;
 use crate::evaluate::Judge;
-use crate::progress::{Screen, duration};
+use crate::next;
+use crate::progress::Screen;
 use crate::resolve::{Resolved, RunConfig, resolve};
 use crate::{draw_losses, draw_metrics};
 
@@ -142,10 +144,7 @@ impl<M: Model> Session<M> {
         let size = image.size;
         let counts = game.parameter_counts();
         let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
-        let channels = match image.channels {
-            1 => "1 channel".to_owned(),
-            more => format!("{more} channels"),
-        };
+        let channels = words::count(image.channels, "channel");
         self.screen.say(format!(
             "model    {}: {size} x {size} pixels, {channels}, {} parameters, batch {}, {} kimg, seed {}, \
              on {}",
@@ -170,7 +169,7 @@ impl<M: Model> Session<M> {
         }
         // Before anything is made, since its weights may be the wrong ones.
         let evaluate = self.evaluate()?;
-        let run = self.prepare_run()?;
+        let run = self.prepare_run(game)?;
         self.screen
             .say(format!("run      {}", run.path().display()));
         let mut trainer = self.trainer(run.clone(), evaluate)?;
@@ -182,20 +181,25 @@ impl<M: Model> Session<M> {
                 loader.seek(clock.round);
             }
             loader.next().map(|batch| batch.map(game_batch::<M>))
-        })?;
+        });
+        let outcome = outcome.inspect_err(|error| self.report_divergence(&run, error))?;
         self.tell_what_next(&run, &outcome, begin.elapsed());
         Ok(())
     }
 
-    fn loader(&self) -> Result<Loader, Failure> {
+    /// What is made of each picture before the networks see it.
+    fn transform(&self) -> TransformConfig {
         let data = &self.config.data;
-        let transform = TransformConfig::new()
+        TransformConfig::new()
             .with_size(Some([data.size, data.size]))
             .with_crop(Crop::Centre)
-            .with_flip_probability(data.flip_probability);
+            .with_flip_probability(data.flip_probability)
+    }
+
+    fn loader(&self) -> Result<Loader, Failure> {
         let config = LoaderConfig::new(self.config.model.batch_size())
             .with_seed(self.config.seed)
-            .with_transform(transform);
+            .with_transform(self.transform());
         Loader::new(self.data.clone(), config, self.device()).map_err(|error| {
             let error = error.to_string();
             match error.strip_prefix("batch_size: ") {
@@ -211,7 +215,7 @@ impl<M: Model> Session<M> {
 
     /// The folder of the run, with all that is in it before the first round. `config.json` comes
     /// last and makes it a run.
-    fn prepare_run(&mut self) -> Result<RunDir, Failure> {
+    fn prepare_run(&mut self, game: &M::Game) -> Result<RunDir, Failure> {
         if let Some(run) = &self.run {
             run.check_data(&self.info)?;
             return Ok(run.clone());
@@ -219,12 +223,56 @@ impl<M: Model> Session<M> {
         let name = format!("{}-{}", self.info.name, self.config.model.name());
         let run = RunDir::create(&self.arguments.out, &name)
             .map_err(|error| Failure::new(format!("--out {error}")))?;
-        let size = self.config.data.size;
-        write_reals(run.reals(), self.data.as_ref(), REALS, Some([size; 2]))?;
+        let seed = self.config.seed;
+        write_reals(
+            run.reals(),
+            self.data.as_ref(),
+            REALS,
+            &self.transform(),
+            seed,
+        )?;
         let device = self.backend.describe();
-        let info = RunInfo::new(self.program, device, self.config.seed, self.info.clone());
+        let mut info = RunInfo::new(self.program, device, self.config.seed, self.info.clone());
+        let counts = game.parameter_counts().into_iter();
+        info.parameters = counts
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect();
+        info.sample_rows = self.sample_rows();
         run.write_info(&info)?;
         Ok(run)
+    }
+
+    /// What the rows of the sample grids show: the classes, or choices of a code. Empty if nothing is
+    /// asked of the pictures.
+    fn sample_rows(&self) -> Vec<String> {
+        let model = &self.config.model;
+        let names = match model.num_labels() {
+            0 => None,
+            _ => self.data.class_names(),
+        };
+        let name = |row: usize| match names.as_ref().and_then(|names| names.get(row)) {
+            Some(name) => name.clone(),
+            None => format!("code {row}"),
+        };
+        let mut stream = Samples::stream(self.config.seed);
+        let rows = model.fixed_rows(COLUMNS, &mut stream, self.device());
+        let count = rows.latents.dims()[0] / COLUMNS;
+        (0..count.min(model.num_classes())).map(name).collect()
+    }
+
+    /// What the report of this run ends with.
+    fn commands(&self, run: &RunDir) -> Vec<Command> {
+        let model = &self.config.model;
+        next::commands(run, self.program, model.total_kimg(), model.num_classes())
+    }
+
+    /// The report of a run that cannot go on says why. It is not worth another error.
+    fn report_divergence(&self, run: &RunDir, error: &TrainError) {
+        if let TrainError::Diverged(_) = error
+            && let Ok(path) = write_report(run, &self.commands(run))
+        {
+            self.screen.note(format!("report   {}", path.display()));
+        }
     }
 
     fn trainer(
@@ -243,6 +291,7 @@ impl<M: Model> Session<M> {
         });
         let sink = self.screen.sink();
         let screen = self.screen.clone();
+        let report = ReportPage::new(self.commands(&run));
         let mut trainer = Trainer::new(run, train, self.config.seed)?
             .with_hook(Log::new(train.log_every()))
             .with_hook(samples);
@@ -253,6 +302,7 @@ impl<M: Model> Session<M> {
             .with_hook(LossPlot::new(|path, log| {
                 draw_losses(path, log).map_err(|error| without_path(path, &error))
             }))
+            .with_hook(report)
             .with_hook(ShowProgress::new(sink))
             .with_notify(move |notice| screen.note(notice.to_string()))
             .with_stop_flag(stop_on_ctrl_c(&self.screen)?))
@@ -313,20 +363,18 @@ impl<M: Model> Session<M> {
 
     fn tell_what_next(&self, run: &RunDir, outcome: &Outcome, time: Duration) {
         let path = run.path().display();
-        let program = self.program;
         let kimg = outcome.clock.kimg();
         let state = match outcome.end {
             End::Finished => "done",
             _ => "stopped",
         };
-        let again = match outcome.end {
-            End::Finished => format!(" --kimg {}", 2.0 * self.config.model.total_kimg()),
-            _ => String::new(),
+        let longer = match outcome.end {
+            End::Finished => Some(2.0 * self.config.model.total_kimg()),
+            _ => None,
         };
-        let cargo = "cargo run --release --example";
         self.screen.say(format!(
             "{state}     {kimg:.1} kimg, after {} here",
-            duration(time)
+            words::time(time)
         ));
         let curves = match run.loss_plot().exists() {
             true => format!(", curves {path}/loss.png"),
@@ -334,19 +382,16 @@ impl<M: Model> Session<M> {
         };
         self.screen
             .say(format!("pictures {path}/samples/latest.png{curves}"));
-        self.screen.say(format!(
-            "go on    {cargo} {program} -- --resume {path}{again}"
-        ));
-        let what = match self.config.model.num_classes() {
-            0 => "--num 64".to_owned(),
-            count => format!("--classes 0-{} --num 10", count - 1),
-        };
-        self.screen.say(format!(
-            "sample   {cargo} sample -- --run {path} {what} --grid samples.png"
-        ));
+        if run.report().exists() {
+            self.screen.say(format!("report   {path}/report.html"));
+        }
+        let go_on = next::go_on(run, self.program, longer);
+        self.screen.say(format!("go on    {go_on}"));
+        let sample = next::sample(run, self.config.model.num_classes());
+        self.screen.say(format!("sample   {sample}"));
         if self.config.train.evaluate.is_some() {
-            self.screen
-                .say(format!("score    {cargo} evaluate -- --run {path}"));
+            let score = next::evaluate(run);
+            self.screen.say(format!("score    {score}"));
         }
     }
 }

@@ -164,12 +164,52 @@ pub fn merge(config: &mut Value, patch: &Value, flag: &str, at: &str) -> Result<
 pub fn read<T: DeserializeOwned>(config: &Value, flag: &str) -> Result<T, Failure> {
     serde_path_to_error::deserialize(config).map_err(|error| {
         let path = error.path().to_string();
-        let problem = error.into_inner();
+        let problem = error.into_inner().to_string();
+        let in_words = wrong_type(&problem);
+        // The key of `--set` is in the flag already.
         if flag.starts_with("--set") || path == "." {
+            let problem = in_words.map_or(problem, |words| format!("it {words}"));
             return Failure::usage(format!("{flag}: {problem}"));
         }
-        Failure::usage(format!("{flag}: `{path}`: {problem}"))
+        let problem = in_words.map_or(format!("`{path}`: {problem}"), |words| {
+            format!("`{path}` {words}")
+        });
+        Failure::usage(format!("{flag}: {problem}"))
     })
+}
+
+/// What serde says about a wrong type in the words of a person who writes JSON: `must be a number, not
+/// "many"`. `None` if it says something else.
+fn wrong_type(problem: &str) -> Option<String> {
+    let problem = problem
+        .strip_prefix("invalid type: ")
+        .or_else(|| problem.strip_prefix("invalid value: "))?;
+    let (found, wanted) = problem.rsplit_once(", expected ")?;
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" => "text",
+        "a sequence" => "a list, as in [64,32]",
+        text if text.starts_with("struct ") => "an object, as in {\"key\": value}",
+        text => text,
+    };
+    let kinds = [
+        "string ",
+        "integer ",
+        "floating point ",
+        "boolean ",
+        "unit variant ",
+    ];
+    let value = kinds.iter().find_map(|kind| found.strip_prefix(kind));
+    let found = match (value, found) {
+        (Some(value), _) => value.trim_matches('`'),
+        (None, "map") => "an object",
+        (None, "sequence") => "a list",
+        (None, other) => other,
+    };
+    Some(format!("must be {wanted}, not {found}"))
 }
 
 #[cfg(test)]
@@ -265,12 +305,41 @@ mod tests {
             let config = json!({ "rounds": "many" });
             read::<Config>(&config, flag).unwrap_err().to_string()
         };
-        let message = error("--config f");
-        assert!(
-            message.starts_with("--config f: `rounds`: invalid type"),
-            "{message}"
+        assert_eq!(
+            error("--config f"),
+            "--config f: `rounds` must be a whole number, 0 or more, not \"many\""
         );
-        assert!(message.contains("expected u64"), "{message}");
-        assert!(error("--set rounds=many").starts_with("--set rounds=many: invalid type"));
+        assert_eq!(
+            error("--set rounds=many"),
+            "--set rounds=many: it must be a whole number, 0 or more, not \"many\""
+        );
+    }
+
+    #[test]
+    fn types_are_named_in_plain_words() {
+        fn words<T: DeserializeOwned>(value: Value) -> String {
+            let error = serde_json::from_value::<T>(value).err().unwrap();
+            wrong_type(&error.to_string()).unwrap()
+        }
+        assert_eq!(words::<f64>(json!("x")), "must be a number, not \"x\"");
+        assert_eq!(
+            words::<usize>(json!(-3)),
+            "must be a whole number, 0 or more, not -3"
+        );
+        assert_eq!(
+            words::<usize>(json!(2.5)),
+            "must be a whole number, 0 or more, not 2.5"
+        );
+        assert_eq!(words::<bool>(json!(1)), "must be true or false, not 1");
+        assert_eq!(
+            words::<Vec<u64>>(json!({})),
+            "must be a list, as in [64,32], not an object"
+        );
+        assert_eq!(
+            words::<String>(json!(["a, expected b"])),
+            "must be text, not a list"
+        );
+        assert_eq!(words::<String>(json!(null)), "must be text, not null");
+        assert_eq!(wrong_type("missing field `x`"), None);
     }
 }

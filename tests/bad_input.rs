@@ -307,13 +307,16 @@ fn flags() {
         ),
         (
             "--set model.gan.generator_optimizer.lr=NaN",
-            ["--set", "NaN", "f64"],
+            ["--set", "NaN", "a number"],
         ),
         (
             "--set model.gan.latent.size=7",
             ["--set", "latent.size", "100"],
         ),
-        ("--set model.batch_size=many", ["--set", "many", "usize"]),
+        (
+            "--set model.batch_size=many",
+            ["--set", "many", "a whole number"],
+        ),
         (
             "--set train.log_kimg=-1",
             ["--set", "train.log_kimg", "0 for never"],
@@ -752,6 +755,11 @@ fn runs_and_samples() {
     checks.refused(
         "sample",
         &["--run", "nothing", "--num", "3", "--out", "o"],
+        &["--run", "nothing", "not a run"],
+    );
+    checks.refused(
+        "report",
+        &["--run", "nothing"],
         &["--run", "nothing", "not a run"],
     );
     checks.refused(

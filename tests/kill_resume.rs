@@ -25,7 +25,7 @@ fn flags(kimg: &'static str) -> Vec<&'static str> {
     [TINY, &cadences].concat()
 }
 
-/// All files of a run but those about time, by name.
+/// All files of a run but those about time, by name: `timing.jsonl`, and `report.html`, which shows it.
 fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![run.to_owned()];
@@ -39,7 +39,7 @@ fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
                 .into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if name != "timing.jsonl" && name != ".lock" {
+            } else if !["timing.jsonl", "report.html", ".lock"].contains(&name.as_str()) {
                 files.insert(name, fs::read(path).unwrap());
             }
         }
@@ -48,6 +48,9 @@ fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn assert_same(alone: &Path, other: &Path) {
+    for run in [alone, other] {
+        assert!(run.join("report.html").is_file(), "{}", run.display());
+    }
     let (alone, other) = (files(alone), files(other));
     let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&alone), names(&other));

@@ -140,3 +140,4 @@ pub mod sample;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod train;
+pub mod words;

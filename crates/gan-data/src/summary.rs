@@ -41,6 +41,7 @@ impl Summary {
     /// [`DataError::Config`] if the data set is empty, and whatever is wrong with a decoded picture.
     pub fn of(data: &dyn Pictures, limit: usize) -> Result<Self, DataError> {
         let pictures = spread(data, limit.max(1))?;
+        let pictures: Vec<Picture> = pictures.into_iter().map(|(_, picture)| picture).collect();
         let range = |side: fn(&Picture) -> usize| {
             let sides = || pictures.iter().map(side);
             [sides().min().unwrap_or(0), sides().max().unwrap_or(0)]
@@ -154,8 +155,9 @@ fn histogram(data: &dyn Pictures, classes: usize) -> Option<Vec<usize>> {
     labelled.then_some(histogram)
 }
 
-/// Up to `count` pictures at even distances: files sorted by class would show one class otherwise.
-fn spread(data: &dyn Pictures, count: usize) -> Result<Vec<Picture>, DataError> {
+/// Up to `count` pictures at even distances, with their numbers: files sorted by class would show one
+/// class otherwise.
+fn spread(data: &dyn Pictures, count: usize) -> Result<Vec<(usize, Picture)>, DataError> {
     let len = data.len();
     if len == 0 {
         return Err(DataError::config(
@@ -165,22 +167,25 @@ fn spread(data: &dyn Pictures, count: usize) -> Result<Vec<Picture>, DataError> 
     }
     let count = count.min(len);
     let index = |number: usize| (number as u128 * len as u128 / count as u128) as usize;
-    (0..count).map(|number| data.get(index(number))).collect()
+    let numbered = |index| Ok((index, data.get(index)?));
+    (0..count).map(|number| numbered(index(number))).collect()
 }
 
-/// Writes `n` pictures of the data set, at even distances, as a square grid: `reals.png`. Pictures
-/// of another size than `size` (height and width; `None` for that of the first) are cropped and resized
-/// to it; grey with alpha is shown as RGBA.
+/// Writes `n` pictures of the data set, at even distances, as a square grid: `reals.png`. Each is
+/// transformed as a loader with `transform` and `seed` would do in its first epoch; pictures of another
+/// size than the first are cropped and resized to it if `transform` has no size. Grey with alpha is shown
+/// as RGBA.
 ///
 /// # Errors
 ///
-/// [`DataError::Config`] if the data set is empty or `n` is 0 or channels differ; whatever is wrong
-/// with a picture; [`DataError::Io`] names the file if it cannot be written.
+/// [`DataError::Config`] if the data set is empty, `n` is 0, the transform is not valid, or channels
+/// differ; whatever is wrong with a picture; [`DataError::Io`] names the file if it cannot be written.
 pub fn write_reals(
     path: impl AsRef<Path>,
     data: &dyn Pictures,
     n: usize,
-    size: Option<[usize; 2]>,
+    transform: &TransformConfig,
+    seed: u64,
 ) -> Result<(), DataError> {
     if n == 0 {
         return Err(DataError::config(
@@ -188,15 +193,19 @@ pub fn write_reals(
             "0 pictures is not allowed; use at least 1",
         ));
     }
+    transform.validate()?;
     let pictures = spread(data, n)?;
-    let fit = TransformConfig::new()
-        .with_size(Some(
-            size.unwrap_or([pictures[0].height, pictures[0].width]),
-        ))
-        .with_crop(Crop::Centre);
+    let mut fit = transform.clone();
+    if fit.size.is_none() {
+        let first = &pictures[0].1;
+        fit = fit.with_size(Some([first.height, first.width]));
+        if fit.crop == Crop::None {
+            fit = fit.with_crop(Crop::Centre);
+        }
+    }
     let pictures: Vec<Picture> = pictures
         .into_iter()
-        .map(|picture| visible(fit.apply(picture, 0, 0, 0)))
+        .map(|(index, picture)| visible(fit.apply(picture, seed, 0, index)))
         .collect();
     let columns = (1..)
         .find(|side| side * side >= pictures.len())
@@ -358,8 +367,10 @@ mod tests {
     fn reals_are_spread_over_the_set() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reals.png");
+        let as_they_are = TransformConfig::new();
+        let write = |data: &Flat, n| write_reals(&path, data, n, &as_they_are, 0);
         let mut data = flat(&[(4, None), (4, None), (6, None), (4, None)], &[]);
-        write_reals(&path, &data, 2, None).unwrap();
+        write(&data, 2).unwrap();
         let read = image::open(&path).unwrap().to_luma8();
         assert_eq!(read.dimensions(), (14, 8));
         assert_eq!(
@@ -367,26 +378,38 @@ mod tests {
             ([40], [120])
         );
 
-        write_reals(&path, &data, 100, None).unwrap();
+        write(&data, 100).unwrap();
         assert_eq!(
             image::open(&path).unwrap().to_luma8().dimensions(),
             (14, 14)
         );
 
         data.channels = 2;
-        write_reals(&path, &data, 1, None).unwrap();
+        write(&data, 1).unwrap();
         let pixel = image::open(&path).unwrap().to_rgba8().get_pixel(3, 3).0;
         assert_eq!(pixel, [40, 40, 40, 40]);
 
-        assert!(
-            write_reals(&path, &data, 0, None)
-                .unwrap_err()
-                .to_string()
-                .starts_with("n: 0")
-        );
+        assert!(write(&data, 0).unwrap_err().to_string().starts_with("n: 0"));
         let none = flat(&[], &[]);
-        let error = write_reals(&path, &none, 4, None).unwrap_err().to_string();
+        let error = write(&none, 4).unwrap_err().to_string();
         assert_eq!(error, "data: flat has no pictures");
         assert!(Summary::of(&none, 4).is_err());
+    }
+
+    #[test]
+    fn reals_are_shown_as_the_networks_see_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reals.png");
+        let digits = SyntheticDigitsConfig::new().init().unwrap();
+        let pixels = |flip| {
+            let transform = TransformConfig::new().with_flip_probability(flip);
+            write_reals(&path, &digits, 1, &transform, 5).unwrap();
+            image::open(&path).unwrap().to_luma8()
+        };
+        let (plain, mirrored) = (pixels(0.0), pixels(1.0));
+        assert_ne!(plain, mirrored);
+        assert_eq!(image::imageops::flip_horizontal(&plain), mirrored);
+        let wrong = TransformConfig::new().with_flip_probability(2.0);
+        assert!(write_reals(&path, &digits, 1, &wrong, 5).is_err());
     }
 }

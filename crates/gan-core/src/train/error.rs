@@ -141,7 +141,7 @@ pub enum CheckpointError {
     Damaged(#[from] Damage),
     /// All checkpoints of the run are damaged.
     #[error(
-        "{}: none of the {} checkpoints can be used:\n  {}\nrestore one from a backup, or start a new run",
+        "{}: no checkpoint of {} can be used:\n  {}\nrestore one from a backup, or start a new run",
         .folder.display(),
         .damaged.len(),
         .damaged.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")

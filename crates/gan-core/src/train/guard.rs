@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
 use crate::game::Clock;
+use crate::words::count;
 
 /// Checks of the critic in a row that must find it unbeatable.
 const CRITIC_WON_CHECKS: u32 = 20;
@@ -279,13 +280,13 @@ impl fmt::Display for Diagnosis {
         write!(
             f,
             "the run diverged at {:.1} kimg (round {}): the {} of the {} (`{}` in the log) is not \
-             finite, and going back {} times with a lower learning rate did not help. Last values:",
+             finite, and going back {} with a lower learning rate did not help. Last values:",
             self.clock.kimg(),
             self.clock.round,
             self.term,
             self.player,
             self.name,
-            self.roll_backs,
+            count(self.roll_backs as usize, "time"),
         )?;
         for (round, value) in &self.values {
             write!(f, " {value} (round {round}),")?;

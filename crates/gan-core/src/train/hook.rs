@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use super::checkpoint::{Better, Checkpoints};
 use super::error::TrainError;
+use super::notice_file::Notices;
 use super::{Every, Notice, RunDir};
 use crate::game::{Clock, Game, Report};
 
@@ -79,7 +80,7 @@ pub struct Context<'a, G: Game> {
     pub run: &'a RunDir,
     pub(super) report: &'a Report,
     pub(super) values: OnceCell<Vec<(&'static str, f32)>>,
-    pub(super) notify: &'a mut dyn FnMut(&Notice),
+    pub(super) notices: &'a mut Notices,
     pub(super) checkpoints: &'a mut Checkpoints,
     pub(super) checkpoint_wanted: bool,
 }
@@ -98,7 +99,7 @@ impl<G: Game> Context<'_, G> {
 
     /// Tells a person.
     pub fn notify(&mut self, notice: &Notice) {
-        (self.notify)(notice);
+        self.notices.tell(notice);
     }
 
     /// Asks for a checkpoint after this round. The answer must be the same in a continued run.

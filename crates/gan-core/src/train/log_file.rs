@@ -104,6 +104,19 @@ fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RunDirError> {
     Ok(entries)
 }
 
+/// The lines that are what they should be, and how many are not: for readers who do with less.
+pub(crate) fn readable_lines<T: DeserializeOwned>(text: &[u8]) -> (Vec<T>, usize) {
+    let lines = text.split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    let mut damaged = 0;
+    let read = lines.filter_map(|line| {
+        let read = serde_json::from_slice(line).ok();
+        damaged += usize::from(read.is_none());
+        read
+    });
+    (read.collect(), damaged)
+}
+
 /// The log while the run writes it.
 #[derive(Debug)]
 pub(crate) struct LogWriter(File);

@@ -94,6 +94,8 @@ mod hook;
 mod hooks;
 mod log_file;
 mod notice;
+mod notice_file;
+mod report;
 mod run_dir;
 mod trainer;
 
@@ -110,5 +112,7 @@ pub use hooks::{
 };
 pub use log_file::{LogEntry, MetricEntry, read_log, read_metric};
 pub use notice::Notice;
+pub use notice_file::NoticeEntry;
+pub use report::{Command, ReportPage, write_report};
 pub use run_dir::{DataInfo, RunDir, RunInfo, RunLock};
 pub use trainer::{End, Outcome, Trainer};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::error::Damage;
 use crate::game::Clock;
+use crate::words::count;
 
 /// Something that a person should know; [`Display`](fmt::Display) says it in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +65,11 @@ pub enum Notice {
         /// Evaluations since the best one.
         evaluations: u64,
     },
+    /// `report.html` could not be written. The run goes on without it.
+    NoReport {
+        /// Why, with the name of the file.
+        reason: String,
+    },
     /// The critic tells all samples apart, so the generator learns nothing.
     CriticWon {
         /// Where.
@@ -100,9 +106,10 @@ impl fmt::Display for Notice {
             } => write!(
                 f,
                 "{cause} was not finite again and again up to {:.1} kimg: going back to {:.1} kimg \
-                 with {lr_scale} times the learning rate ({left} more times allowed)",
+                 with {lr_scale} times the learning rate ({} allowed)",
                 from.kimg(),
-                to.kimg()
+                to.kimg(),
+                count(*left as usize, "more time")
             ),
             Self::Collapse { clock, part } => write!(
                 f,
@@ -136,6 +143,7 @@ impl fmt::Display for Notice {
                  evaluations; the best checkpoint is kept",
                 clock.kimg()
             ),
+            Self::NoReport { reason } => write!(f, "{reason}; training goes on without the report"),
             Self::CriticWon { clock } => write!(
                 f,
                 "at {:.1} kimg the critic is sure of every picture (real above 0.99, generated \

@@ -1,5 +1,6 @@
 //! The folder of a run.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -21,8 +22,9 @@ const LINES: &str = ".jsonl";
 ///
 /// ```text
 /// runs/00000-mnist/
-///   config.json   run.json   log.jsonl   timing.jsonl   loss.png   reals.png
-///   metric-fid.jsonl   metric.png
+///   config.json   run.json   log.jsonl   timing.jsonl   notices.jsonl
+///   loss.png      reals.png  report.html
+///   metric-fid.jsonl         metric.png
 ///   samples/      000100kimg.png …
 ///   checkpoints/  000000120/ …
 /// ```
@@ -48,6 +50,13 @@ pub struct RunInfo {
     pub seed: u64,
     /// The real pictures.
     pub data: DataInfo,
+    /// Parameters by player. Default: none are known
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, usize>,
+    /// What the rows of the sample grids show, from the top, as in the names of classes. Default: the
+    /// rows have no meaning
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_rows: Vec<String>,
 }
 
 /// What a run was trained on.
@@ -77,6 +86,8 @@ impl RunInfo {
             device: device.into(),
             seed,
             data,
+            parameters: BTreeMap::new(),
+            sample_rows: Vec::new(),
         }
     }
 }
@@ -152,9 +163,26 @@ impl RunDir {
         self.path.join("log.jsonl")
     }
 
-    /// `timing.jsonl`: how fast it went; the only file that differs between equal runs.
+    /// `timing.jsonl`: how fast it went; it and `report.html`, which shows it, are the only files that
+    /// differ between equal runs.
     pub fn timing(&self) -> PathBuf {
         self.path.join("timing.jsonl")
+    }
+
+    /// `notices.jsonl`: what the guards had to say, one [`NoticeEntry`](super::NoticeEntry) per line. Not there if they said
+    /// nothing.
+    pub fn notices(&self) -> PathBuf {
+        self.path.join("notices.jsonl")
+    }
+
+    /// `report.html`: all of it on one page.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// `neighbours.png`: samples beside the training pictures nearest to them, if somebody looked.
+    pub fn neighbours(&self) -> PathBuf {
+        self.path.join("neighbours.png")
     }
 
     /// `loss.png`: the log as a picture.

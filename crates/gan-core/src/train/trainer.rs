@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::checkpoint::{Checkpoints, Extra, Found, Saved};
-use super::error::{BoxError, CheckpointError, TrainError};
-use super::guard::{Guard, Verdict};
+use super::error::{BoxError, CheckpointError, RunDirError, TrainError};
+use super::guard::{Diagnosis, Guard, Verdict};
 use super::hook::{Context, Hook};
+use super::notice_file::Notices;
 use super::run_dir::RunLock;
 use super::{Every, Notice, RunDir, TrainConfig};
 use crate::game::{Clock, Game, Report};
@@ -23,7 +24,7 @@ pub struct Trainer<G: Game> {
     config: TrainConfig,
     seed: u64,
     hooks: Vec<Box<dyn Hook<G>>>,
-    notify: Box<dyn FnMut(&Notice)>,
+    notices: Notices,
     stop: Arc<AtomicBool>,
     checkpoints: Checkpoints,
     guard: Option<Guard>,
@@ -73,7 +74,7 @@ impl<G: Game> Trainer<G> {
             config,
             seed,
             hooks: Vec::new(),
-            notify: Box::new(|_| {}),
+            notices: Notices::new(|_| {}),
             stop: Arc::default(),
             saved: None,
         })
@@ -89,7 +90,7 @@ impl<G: Game> Trainer<G> {
     /// Says what a person should know. Default: nobody is told.
     #[must_use]
     pub fn with_notify(mut self, notify: impl FnMut(&Notice) + 'static) -> Self {
-        self.notify = Box::new(notify);
+        self.notices = Notices::new(notify);
         self
     }
 
@@ -159,13 +160,15 @@ impl<G: Game> Trainer<G> {
     /// Finds the place to begin at and brings everything there.
     fn start(&mut self, game: &mut G) -> Result<Clock, TrainError> {
         self.run.tidy()?;
+        self.notices.read(&self.run.notices());
         if let Some(process) = self.lock.taken_over_from() {
-            (self.notify)(&Notice::LockTakenOver { process });
+            self.notices.tell(&Notice::LockTakenOver { process });
         }
         let Found { good, damaged } = self.checkpoints.latest_good()?;
         let Some(saved) = good else {
             if damaged.is_empty() {
                 let clock = Clock::new(self.seed);
+                self.notices.go_to(&clock);
                 self.tell(game, clock, |hook, context| hook.begin(context))?;
                 // To have something to go back to; and a full disk is found at once.
                 self.save(game, &clock, false)?;
@@ -175,7 +178,7 @@ impl<G: Game> Trainer<G> {
             return Err(CheckpointError::NoneLeft { folder, damaged }.into());
         };
         for damage in damaged {
-            (self.notify)(&Notice::DamagedCheckpoint(damage));
+            self.notices.tell(&Notice::DamagedCheckpoint(damage));
         }
         let clock = self.restore(game, saved)?;
         self.tell(game, clock, |hook, context| hook.begin(context))?;
@@ -210,7 +213,8 @@ impl<G: Game> Trainer<G> {
         }
         // One that was made for a stop does not count: the finished run must not show it.
         self.saved = (path == self.checkpoints.path_of(clock.round)).then_some(clock.round);
-        (self.notify)(&Notice::Resumed { clock, path });
+        self.notices.go_to(&clock);
+        self.notices.tell(&Notice::Resumed { clock, path });
         Ok(clock)
     }
 
@@ -229,7 +233,7 @@ impl<G: Game> Trainer<G> {
             run: &self.run,
             report,
             values: OnceCell::new(),
-            notify: &mut *self.notify,
+            notices: &mut self.notices,
             checkpoints: &mut self.checkpoints,
             checkpoint_wanted: self.config.checkpoint_every().fires(&before, &clock),
         };
@@ -267,10 +271,10 @@ impl<G: Game> Trainer<G> {
         let diagnosis = guard.diagnose(&from, &players);
         let times = guard.roll_backs + 1;
         if times > config.max_roll_backs {
-            return Err(TrainError::Diverged(Box::new(diagnosis)));
+            return Err(self.diverged(diagnosis));
         }
         let Some(saved) = self.checkpoints.latest_healthy()?.good else {
-            return Err(TrainError::Diverged(Box::new(diagnosis)));
+            return Err(self.diverged(diagnosis));
         };
         // What is later belongs to a course that was given up.
         self.checkpoints.discard_after(saved.clock.round)?;
@@ -280,7 +284,7 @@ impl<G: Game> Trainer<G> {
         let missing = times.saturating_sub(guard.roll_backs);
         guard.roll_backs = times;
         game.scale_learning_rate(config.lr_factor.powi(missing as i32));
-        (self.notify)(&Notice::RolledBack {
+        self.notices.tell(&Notice::RolledBack {
             from,
             to,
             cause: format!("the {} of the {}", diagnosis.term, diagnosis.player),
@@ -289,6 +293,14 @@ impl<G: Game> Trainer<G> {
         });
         self.tell(game, to, |hook, context| hook.begin(context))?;
         Ok(to)
+    }
+
+    /// Why the run ends, also for those who read its folder later.
+    fn diverged(&mut self, diagnosis: Diagnosis) -> TrainError {
+        self.notices.diverged(&diagnosis);
+        // The divergence is the error to report.
+        let _ = self.notices.write(&self.run.notices());
+        TrainError::Diverged(Box::new(diagnosis))
     }
 
     fn end(&mut self, game: &G, clock: Clock, end: End) -> Result<Outcome, TrainError> {
@@ -308,6 +320,10 @@ impl<G: Game> Trainer<G> {
             self.checkpoints.prune(clock.round, false)?;
             return Ok(self.checkpoints.path_of(clock.round));
         }
+        let notices = self.run.notices();
+        self.notices
+            .write(&notices)
+            .map_err(RunDirError::io(&notices, "write the file"))?;
         self.tell(game, *clock, |hook, context| {
             hook.before_checkpoint(context)
         })?;
@@ -345,7 +361,7 @@ impl<G: Game> Trainer<G> {
             run: &self.run,
             report: &Report::default(),
             values: OnceCell::new(),
-            notify: &mut *self.notify,
+            notices: &mut self.notices,
             checkpoints: &mut self.checkpoints,
             checkpoint_wanted: false,
         };

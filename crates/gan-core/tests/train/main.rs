@@ -6,6 +6,7 @@ mod evaluate;
 mod full_disk;
 mod guards;
 mod kill;
+mod reports;
 mod resume;
 mod run_dirs;
 mod toy;

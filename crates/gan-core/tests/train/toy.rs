@@ -17,7 +17,7 @@ use gan_core::optim::OptimizerConfig;
 use gan_core::rng::Stream;
 use gan_core::train::{
     Better, BoxError, Context, Evaluate, Every, GuardConfig, Hook, Log, LossPlot, Measurement,
-    Notice, Outcome, RunDir, Samples, TrainConfig, TrainError, Trainer,
+    Notice, Outcome, ReportPage, RunDir, Samples, TrainConfig, TrainError, Trainer,
 };
 
 pub const SEED: u64 = 7;
@@ -243,6 +243,7 @@ pub fn trainer(
             write(path, format!("{log:?}").as_bytes())
         }))
         .with_hook(evaluate())
+        .with_hook(ReportPage::default())
         .with_hook(last)
         .with_notify(move |notice| {
             if !matches!(notice, Notice::Scored { .. }) {
@@ -298,6 +299,8 @@ pub fn contents(run: &RunDir) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     walk(run.path(), run.path(), &mut files);
     files.remove("timing.jsonl");
+    // It shows the times; `reports.rs` compares it without them.
+    files.remove("report.html");
     files.remove("run.json");
     files
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::game::Game;
 use crate::train::error::RunDirError;
@@ -31,13 +31,13 @@ struct Files {
 }
 
 /// A line of `timing.jsonl`.
-#[derive(Serialize)]
-struct Timing {
-    round: u64,
-    kimg: f64,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    pub round: u64,
+    pub kimg: f64,
     /// Since this process began with its first round.
-    seconds: f64,
-    images_per_second: f64,
+    pub seconds: f64,
+    pub images_per_second: f64,
 }
 
 impl Log {

@@ -27,6 +27,9 @@ pub struct Samples {
     variety: Variety,
 }
 
+/// The last state, whatever the cadence.
+const LATEST: &str = "latest.png";
+
 type Write = Box<dyn FnMut(&Path, Tensor<4>) -> Result<(), BoxError>>;
 
 impl Samples {
@@ -103,6 +106,10 @@ fn is_later(name: &str, clock: &Clock) -> bool {
     {
         return round.parse::<u64>().is_ok_and(|round| round > clock.round);
     }
+    // The next end draws it again; until then it would be older than its name says.
+    if name == LATEST {
+        return true;
+    }
     name.strip_suffix("kimg.png")
         .and_then(|kimg| kimg.parse::<f64>().ok())
         .is_some_and(|kimg| (kimg * 1000.0).round() as u64 > clock.images)
@@ -148,7 +155,7 @@ impl<G: Game> Hook<G> for Samples {
     /// The last state has a picture whatever the cadence. Its name is fixed, so that a run that was
     /// stopped on the way ends with the same files as one that was not.
     fn finish(&mut self, context: &mut Context<'_, G>) -> Result<(), TrainError> {
-        self.draw(context, "latest.png")
+        self.draw(context, LATEST)
     }
 
     fn save(&self, numbers: &mut BTreeMap<String, f64>) {
