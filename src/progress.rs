@@ -133,7 +133,11 @@ impl Counter {
             .begin
             .elapsed()
             .mul_f64((total - done) as f64 / done as f64);
-        let line = format!("{}: {done} of {total}  {} left", self.what, duration(left));
+        let line = format!(
+            "{}: {done} of {total}  {} left",
+            self.what,
+            words::time(left)
+        );
         self.screen.say(line);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use gan_core::train::{Better, RunDir};
+use gan_core::train::{Better, RunDir, write_report};
 use gan_data::io::{write_atomically, write_picture};
 use gan_data::source::{Split, open};
 use gan_data::{ChannelMode, Picture};
@@ -18,6 +18,7 @@ use super::neighbours::picture_of_neighbours;
 use super::sets::{Drawn, FAKE, PictureSet, Stored, collect};
 use crate::Failure;
 use crate::backend::Backend;
+use crate::next;
 use crate::progress::Screen;
 use crate::run::writable;
 use crate::trained::Trained;
@@ -108,6 +109,10 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
             path.display()
         );
         session.screen.say(text);
+    }
+    if let Some(Ok(run)) = run.map(RunDir::open) {
+        let path = write_report(&run, &next::of_run(&run))?;
+        session.screen.say(format!("report   {}", path.display()));
     }
     show(&report, arguments.json)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::evaluation::Evaluation;
 use super::picture::Picture;
 use crate::train::hooks::Timing;
 use crate::train::log_file::readable_lines;
@@ -33,6 +34,7 @@ pub(super) struct RunFiles {
     pub notices: Vec<NoticeEntry>,
     /// By the name of the score.
     pub metrics: BTreeMap<String, Vec<MetricEntry>>,
+    pub evaluation: Option<Evaluation>,
     pub grids: Vec<Grid>,
     /// Grids in the folder, of which `grids` are some.
     pub grids_found: usize,
@@ -89,6 +91,10 @@ impl RunFiles {
             files.notices = files.lines(&run.notices(), "warnings are unknown");
         }
         files.read_metrics(run);
+        let evaluation = run.path().join("evaluation.json");
+        if evaluation.exists() {
+            files.evaluation = files.json(&evaluation);
+        }
         files.read_grids(&run.samples());
         files.reals = files.picture(&run.reals(), true);
         files.neighbours = files.picture(&run.neighbours(), false);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Command;
 use super::charts;
 use super::curve::{Chart, gaps_in_words};
+use super::evaluation::Evaluation;
 use super::files::RunFiles;
 use super::gallery;
 use super::html::{count, escape, fill, fixed, number};
@@ -18,12 +19,14 @@ pub(super) fn page(files: &RunFiles, commands: &[Command]) -> String {
     let title = title(files);
     let log = charts::of_log(files);
     let scores = charts::of_scores(files);
+    let evaluation = files.evaluation.as_ref();
+    let evaluation = evaluation.map_or(String::new(), Evaluation::html);
     let body = [
         head(files, &title),
         warnings(files, &log),
         gallery::samples(files),
         gallery::neighbours(files),
-        section("scores", "Scores", &plots(files, &scores)),
+        section("scores", "Scores", &(evaluation + &plots(files, &scores))),
         section("curves", "Curves", &plots(files, &log)),
         section("facts", "What was trained", &facts(files)),
         section("commands", "Commands", &listing(commands)),
