@@ -17,7 +17,7 @@ pub fn commands(run: &RunDir, program: &str, total_kimg: f64, num_classes: usize
             go_on(run, program, Some(2.0 * total_kimg)),
         ),
         Command::new("Draw samples", sample(run, num_classes)),
-        Command::new("Score it", score(run)),
+        Command::new("Score it", evaluate(run)),
         Command::new(
             "Train it once more, from the start",
             format!("{CARGO} {program} -- --config {path}/config.json"),
@@ -46,8 +46,8 @@ pub fn sample(run: &RunDir, num_classes: usize) -> String {
     format!("{CARGO} sample -- --run {path} {what} --grid samples.png")
 }
 
-/// Scores what a run draws.
-pub fn score(run: &RunDir) -> String {
+/// Scores a run.
+pub fn evaluate(run: &RunDir) -> String {
     let path = quoted(&run.path().to_string_lossy());
     format!("{CARGO} evaluate -- --run {path}")
 }

@@ -390,7 +390,8 @@ impl<M: Model> Session<M> {
         let sample = next::sample(run, self.config.model.num_classes());
         self.screen.say(format!("sample   {sample}"));
         if self.config.train.evaluate.is_some() {
-            self.screen.say(format!("score    {}", next::score(run)));
+            let score = next::evaluate(run);
+            self.screen.say(format!("score    {score}"));
         }
     }
 }

@@ -23,8 +23,8 @@ const LINES: &str = ".jsonl";
 /// ```text
 /// runs/00000-mnist/
 ///   config.json   run.json   log.jsonl   timing.jsonl   notices.jsonl
-///   metric-fid.jsonl   metric.png
 ///   loss.png      reals.png  report.html
+///   metric-fid.jsonl         metric.png
 ///   samples/      000100kimg.png …
 ///   checkpoints/  000000120/ …
 /// ```

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::curve::{Chart, Curve};
-use super::files::{RunFiles, Score};
-use crate::train::LogEntry;
+use super::files::RunFiles;
+use super::html::count;
+use crate::train::{LogEntry, MetricEntry};
 
 /// Charts of values that this module does not know, as another game may report.
 const MOST_OTHERS: usize = 12;
@@ -12,10 +13,10 @@ const MOST_OTHERS: usize = 12;
 /// The charts of the scores.
 pub(super) fn of_scores(files: &RunFiles) -> Vec<Chart> {
     let charts = files.metrics.iter().map(|(name, scores)| Chart {
-        title: name.replace('_', " "),
+        title: score_name(name),
         note: how_made(scores),
         curves: vec![Curve {
-            label: name.replace('_', " "),
+            label: score_name(name),
             points: scores
                 .iter()
                 .map(|score| (score.kimg, score.value.filter(|value| value.is_finite())))
@@ -26,21 +27,29 @@ pub(super) fn of_scores(files: &RunFiles) -> Vec<Chart> {
     charts.collect()
 }
 
+/// A name of a score as its friends write it.
+pub(super) fn score_name(name: &str) -> String {
+    match name {
+        "fid" | "kid" | "is" | "ppl" | "lpips" | "psnr" | "ssim" => name.to_uppercase(),
+        _ => name.replace(['_', '-'], " "),
+    }
+}
+
 /// With what a score was made; all lines of a file are alike, so the last one is asked.
-fn how_made(scores: &[Score]) -> String {
+fn how_made(scores: &[MetricEntry]) -> String {
     let Some(last) = scores.last() else {
         return String::new();
     };
-    let features = last
-        .features
-        .as_ref()
-        .map(|name| format!("{name} features"));
-    let samples = last
-        .samples
-        .map(|number| crate::words::count(number as usize, "sample"));
-    let data = last.data.as_ref().map(|name| format!("against {name}"));
-    let parts: Vec<String> = [features, samples, data].into_iter().flatten().collect();
-    parts.join(", ")
+    let against = match last.reals {
+        0 => String::new(),
+        reals => format!(
+            " against {} of {}",
+            count(reals as usize, "picture"),
+            last.data
+        ),
+    };
+    let samples = count(last.samples as usize, "sample");
+    format!("{samples}{against}, features {}", last.features)
 }
 
 /// The charts of the log and of the speed.

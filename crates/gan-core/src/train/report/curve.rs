@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::html::{escape, fixed, number};
-use crate::words::count;
+use super::html::{count, escape, fixed, number};
 
 /// Points drawn of one curve, however long the log. More than a screen has pixels for.
 pub(super) const MOST_POINTS: usize = 500;
+/// Up to so many points are drawn as dots, too: each may stand for much.
+const DOTS_TO: usize = 30;
 /// Fewer points than this are drawn as they are; more get a smooth curve on top.
 const SMOOTH_FROM: usize = 60;
 /// Width and height of the drawing; the page stretches it.
@@ -116,6 +117,10 @@ impl Chart {
                 escape(&curve.label),
                 frame.path(&shown)
             );
+            if curve.points.len() <= DOTS_TO {
+                let dots = frame.dots(&shown);
+                let _ = writeln!(svg, "<path class=\"dots\" d=\"{dots}\"/>");
+            }
             if is_smoothed {
                 let smooth = frame.path(&smooth(&curve.points));
                 let _ = writeln!(svg, "<path class=\"line\" d=\"{smooth}\"/>");
@@ -187,6 +192,16 @@ impl Frame {
         html
     }
 
+    /// The `d` of a path of lines without length, which round caps make dots.
+    fn dots(&self, points: &[(f64, Option<f64>)]) -> String {
+        let points = points
+            .iter()
+            .filter_map(|(kimg, value)| Some((kimg, (*value)?)));
+        let dots =
+            points.map(|(kimg, value)| format!("M{:.1} {:.1}h0", self.x(*kimg), self.y(value)));
+        dots.collect()
+    }
+
     /// The `d` of a path; a value that is not there leaves a gap.
     fn path(&self, points: &[(f64, Option<f64>)]) -> String {
         let mut path = String::new();
@@ -216,15 +231,19 @@ fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 
-/// The ends of the vertical axis: all values but the wildest hundredth at either end, so that one
-/// spike does not flatten the rest.
+/// The ends of the vertical axis: all values, unless the wildest fortieth at either end takes up more than
+/// half of it and would flatten the rest.
 fn span(mut values: Vec<f64>) -> [f64; 2] {
-    if values.is_empty() {
+    let Some(last) = values.len().checked_sub(1) else {
         return [0.0, 1.0];
-    }
+    };
     values.sort_by(f64::total_cmp);
-    let cut = values.len() / 100;
-    let (low, high) = (values[cut], values[values.len() - 1 - cut]);
+    let cut = values.len() / 40;
+    let (mut low, mut high) = (values[0], values[last]);
+    let most = (values[cut], values[last - cut]);
+    if most.1 - most.0 < 0.5 * (high - low) {
+        (low, high) = most;
+    }
     let margin = (0.06 * (high - low)).max(1e-6 * high.abs()).max(1e-9);
     [low - margin, high + margin]
 }
@@ -320,6 +339,18 @@ mod tests {
             let (ticks, _) = ticks(low, high, 4);
             assert!((1..=10).contains(&ticks.len()), "{low} {high}: {ticks:?}");
         }
+    }
+
+    #[test]
+    fn one_spike_does_not_flatten_the_rest() {
+        let mut values: Vec<f64> = (0..80).map(|index| f64::from(index % 5)).collect();
+        values[7] = 1000.0;
+        let [low, high] = span(values.clone());
+        assert!(low < 0.0 && (4.0..5.0).contains(&high), "{low} {high}");
+        values[7] = 6.0; // no spike: nothing is cut off
+        assert!(span(values)[1] > 6.0);
+        assert!(span(vec![3.0])[0] < 3.0);
+        assert_eq!(span(vec![]), [0.0, 1.0]);
     }
 
     #[test]

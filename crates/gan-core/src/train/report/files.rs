@@ -5,13 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::evaluation::Evaluation;
 use super::picture::Picture;
 use crate::train::hooks::Timing;
 use crate::train::log_file::readable_lines;
-use crate::train::{LogEntry, NoticeEntry, RunDir, RunInfo};
+use crate::train::{LogEntry, MetricEntry, NoticeEntry, RunDir, RunInfo};
 
 /// Most grids of samples on a page, however long the run.
 pub(super) const MOST_GRIDS: usize = 60;
@@ -33,23 +33,14 @@ pub(super) struct RunFiles {
     pub timing: Vec<Timing>,
     pub notices: Vec<NoticeEntry>,
     /// By the name of the score.
-    pub metrics: BTreeMap<String, Vec<Score>>,
+    pub metrics: BTreeMap<String, Vec<MetricEntry>>,
+    pub evaluation: Option<Evaluation>,
     pub grids: Vec<Grid>,
     /// Grids in the folder, of which `grids` are some.
     pub grids_found: usize,
     pub reals: Option<Picture>,
     pub neighbours: Option<Picture>,
     pub problems: Vec<String>,
-}
-
-/// A line of `metric-NAME.jsonl`.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Score {
-    pub kimg: f64,
-    pub value: Option<f64>,
-    pub features: Option<String>,
-    pub samples: Option<u64>,
-    pub data: Option<String>,
 }
 
 /// A grid of samples and when it was drawn.
@@ -100,6 +91,10 @@ impl RunFiles {
             files.notices = files.lines(&run.notices(), "warnings are unknown");
         }
         files.read_metrics(run);
+        let evaluation = run.path().join("evaluation.json");
+        if evaluation.exists() {
+            files.evaluation = files.json(&evaluation);
+        }
         files.read_grids(&run.samples());
         files.reals = files.picture(&run.reals(), true);
         files.neighbours = files.picture(&run.neighbours(), false);
@@ -161,16 +156,15 @@ impl RunFiles {
     }
 
     fn read_metrics(&mut self, run: &RunDir) {
-        let is_metric = |name: &str| {
-            let name = name.strip_prefix("metric-")?.strip_suffix(".jsonl")?;
-            Some(name.to_owned())
-        };
-        let found: BTreeMap<String, PathBuf> = names(run.path())
+        // A folder that cannot be read is told about by its files.
+        for name in run
+            .metrics()
+            .unwrap_or_default()
             .into_iter()
-            .filter_map(|path| Some((is_metric(&name_of(&path))?, path)))
-            .collect();
-        for (name, path) in found.into_iter().take(MOST_METRICS) {
-            let mut scores: Vec<Score> = self.lines(&path, "the score is unknown");
+            .take(MOST_METRICS)
+        {
+            let mut scores: Vec<MetricEntry> =
+                self.lines(&run.metric(&name), "the score is unknown");
             scores.retain(|score| score.kimg.is_finite());
             scores.sort_by(|a, b| a.kimg.total_cmp(&b.kimg));
             if !scores.is_empty() {

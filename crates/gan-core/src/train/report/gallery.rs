@@ -121,7 +121,7 @@ pub(super) fn neighbours(files: &RunFiles) -> String {
     );
     format!(
         "<section aria-labelledby=\"neighbours\">\n<h2 id=\"neighbours\">Nearest training pictures</h2>\n\
-         <p class=\"note\">Each generated picture comes first; beside it are the training pictures nearest to it. If they are the same, the \
-         generator has learnt them by heart.</p>\n<div class=\"sheet\">{picture}</div>\n</section>\n"
+         <p class=\"note\">A row begins with a generated picture; after the gap come the training pictures nearest to it. If the first of them is the same \
+         picture, the generator has learnt it by heart.</p>\n<div class=\"sheet\">{picture}</div>\n</section>\n"
     )
 }

@@ -1,5 +1,7 @@
 //! Text that becomes a part of a page.
 
+use crate::words;
+
 /// Text as HTML shows it, in elements and in quoted attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -68,6 +70,12 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     number
 }
 
+/// A number of things, with commas between thousands.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    let plain = words::count(number, noun);
+    plain.replacen(&number.to_string(), &fixed(number as f64, 0), 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +111,6 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(fixed(-0.001, 1), "0.0");
+        assert_eq!(count(60_000, "picture"), "60,000 pictures");
     }
 }

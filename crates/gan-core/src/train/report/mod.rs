@@ -2,6 +2,7 @@
 
 mod charts;
 mod curve;
+mod evaluation;
 mod files;
 mod gallery;
 mod hook;

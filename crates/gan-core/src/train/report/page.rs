@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::Command;
 use super::charts;
 use super::curve::{Chart, gaps_in_words};
+use super::evaluation::Evaluation;
 use super::files::RunFiles;
 use super::gallery;
-use super::html::{escape, fill, fixed, number};
+use super::html::{count, escape, fill, fixed, number};
 use crate::words;
 
 /// The whole page. The same files and commands give the same bytes.
@@ -18,12 +19,14 @@ pub(super) fn page(files: &RunFiles, commands: &[Command]) -> String {
     let title = title(files);
     let log = charts::of_log(files);
     let scores = charts::of_scores(files);
+    let evaluation = files.evaluation.as_ref();
+    let evaluation = evaluation.map_or(String::new(), Evaluation::html);
     let body = [
         head(files, &title),
         warnings(files, &log),
         gallery::samples(files),
         gallery::neighbours(files),
-        section("scores", "Scores", &plots(files, &scores)),
+        section("scores", "Scores", &(evaluation + &plots(files, &scores))),
         section("curves", "Curves", &plots(files, &log)),
         section("facts", "What was trained", &facts(files)),
         section("commands", "Commands", &listing(commands)),
@@ -103,7 +106,7 @@ fn head(files: &RunFiles, title: &str) -> String {
     }
     if let Some(seconds) = charts::seconds(files) {
         tile(
-            "Time in rounds",
+            "Training time",
             words::time(Duration::from_secs_f64(seconds.min(1e12))),
             "",
         );
@@ -207,13 +210,7 @@ fn facts(files: &RunFiles) -> String {
     add("Seed", info.map(|info| info.seed.to_string()));
     add(
         "Data",
-        info.map(|info| {
-            format!(
-                "{}, {}",
-                info.data.name,
-                words::count(info.data.count, "picture")
-            )
-        }),
+        info.map(|info| format!("{}, {}", info.data.name, count(info.data.count, "picture"))),
     );
     add("Source of the data", text_setting(files, &["/data/source"]));
     add("Size", picture_size(files));
