@@ -14,7 +14,7 @@ use gan_core::nn::{
     MinibatchStddevConfig, MlpCriticConfig, Norm,
 };
 use gan_core::optim::OptimizerConfig;
-use gan_core::penalty::{PenaltyRule, gradient_penalty};
+use gan_core::penalty::{PenaltyPoints, PenaltyRule, judge_and_penalize};
 use gan_core::rng::Stream;
 use serde_json::json;
 
@@ -74,29 +74,35 @@ fn rule(name: &str) -> Result<Option<PenaltyRule>, Failure> {
     Ok(Some(serde_json::from_value(rule)?))
 }
 
-/// The step of `Gan`: both batches in one pass where samples do not see each other.
+/// The step of `Gan`: both batches in one pass where samples do not see each other, and a penalty at real
+/// or generated samples in the pass that scores them.
 fn step(player: &mut Player<ImageCritic>, rule: Option<PenaltyRule>, batch: &Tensor<4>) {
     let count = batch.dims()[0] / 2;
-    let (real, fake) = (
-        batch.clone().narrow(0, 0, count),
-        batch.clone().narrow(0, count, count),
-    );
+    let half = |index: usize| batch.clone().narrow(0, index * count, count);
     let critic = player.module();
-    let (on_real, on_fake) = if critic.couples_samples() {
-        let score = |x: &Tensor<4>| critic.score(x.clone().into()).primal;
-        (score(&real), score(&fake))
-    } else {
-        let scores = critic.score(batch.clone().into()).primal;
-        (
-            scores.clone().narrow(0, 0, count),
-            scores.narrow(0, count, count),
-        )
+    let score = |x: Tensor<4>| critic.score(x.into()).primal;
+    let penalty = rule.map(|rule| {
+        let mut stream = Stream::new(1, "penalty", 0);
+        let points = rule.points().draw(half(0), half(1), &mut stream);
+        let judge = |critic: &ImageCritic, x| critic.score(x);
+        let (scores, penalty) = judge_and_penalize(&rule, 1.0, critic, points, judge);
+        (rule.points(), scores, penalty)
+    });
+    let (on_real, on_fake) = match &penalty {
+        Some((PenaltyPoints::Real, scores, _)) => (scores.clone(), score(half(1))),
+        Some((PenaltyPoints::Fake, scores, _)) => (score(half(0)), scores.clone()),
+        _ if critic.couples_samples() => (score(half(0)), score(half(1))),
+        _ => {
+            let scores = score(batch.clone());
+            (
+                scores.clone().narrow(0, 0, count),
+                scores.narrow(0, count, count),
+            )
+        }
     };
     let mut loss = on_fake.mean() - on_real.mean();
-    if let Some(rule) = rule {
-        let mut stream = Stream::new(1, "penalty", 0);
-        let points = rule.points().draw(real, fake, &mut stream);
-        loss = loss + gradient_penalty(&rule, critic, points).surrogate;
+    if let Some((_, _, penalty)) = penalty {
+        loss = loss + penalty.surrogate;
     }
     player.minimize(loss).gradient_norm.into_data();
 }

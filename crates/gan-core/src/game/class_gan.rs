@@ -7,8 +7,10 @@ use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, GanConfig, Player, Report, SampleRequest, State, StateError};
 use crate::error::ConfigError;
 use crate::loss::Objective;
-use crate::nn::{BoundCritic, ClassCritic, Generator, Verdict, one_hot};
-use crate::penalty::{Penalty, PenaltyPoints, clip_weights, gradient_penalty, orthogonal_penalty};
+use crate::nn::{BoundCritic, ClassCritic, Critic, Generator, Verdict, one_hot};
+use crate::penalty::{
+    Penalty, PenaltyPoints, clip_weights, judge_and_penalize, orthogonal_penalty,
+};
 use crate::rng::Stream;
 use crate::sample::Condition;
 
@@ -151,8 +153,8 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         {
             total = total + orthogonal_penalty(critic) * weight;
         }
-        if let Some((penalty, weight)) = &penalty {
-            total = total + penalty.surrogate.clone() * *weight;
+        if let Some(penalty) = &penalty {
+            total = total + penalty.surrogate.clone();
         }
         let step = self.pair.critic.minimize(unless_broken(total));
         if let Some(limit) = self.config.weight_clip {
@@ -163,7 +165,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
             loss: reported,
             class: class.map(Tensor::inner),
             beliefs,
-            penalty: penalty.map(|(penalty, _)| penalty.value),
+            penalty: penalty.map(|penalty| penalty.value),
             gradient_norm: step.gradient_norm,
         }
     }
@@ -204,7 +206,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         report.with("generator_gradient", step.gradient_norm)
     }
 
-    /// The penalty and its weight, in rounds that have one. Between real and generated pictures the
+    /// The penalty with its weight, in rounds that have one. Between real and generated pictures the
     /// critic is asked about the classes of the real ones.
     fn penalty(
         &self,
@@ -212,7 +214,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         fake: Samples,
         clock: &Clock,
         draws: &mut Draws,
-    ) -> Option<(Penalty, f64)> {
+    ) -> Option<Penalty> {
         let config = self.config.penalty?;
         if !clock.every(config.every) {
             return None;
@@ -225,8 +227,9 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let points = points.draw(real.images, fake.images, &mut draws.penalty);
         let critic = self.pair.critic.module().clone();
         let bound = BoundCritic { critic, classes };
-        let penalty = gradient_penalty(&config.rule, &bound, points);
-        Some((penalty, config.every as f64))
+        let judge = |bound: &BoundCritic<C>, x| bound.score(x);
+        let weight = config.every as f64;
+        Some(judge_and_penalize(&config.rule, weight, &bound, points, judge).1)
     }
 
     fn rows(&self, count: usize, draws: &mut Draws, classes: &mut Stream) -> Rows {

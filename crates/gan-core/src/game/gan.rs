@@ -1,6 +1,7 @@
 //! The game of two players: any generator, any critic, any adversarial loss.
 
 mod config;
+mod scores;
 mod terms;
 
 use burn::module::Module;
@@ -11,11 +12,11 @@ pub use config::{GanConfig, InstanceNoise};
 use self::terms::Terms;
 use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, Player, Report, SampleRequest, State, StateError};
-use crate::augment::{Augmented, Warp};
+use crate::augment::Warp;
 use crate::error::ConfigError;
 use crate::loss::Objective;
 use crate::nn::{Critic, Generator};
-use crate::penalty::{Penalty, clip_weights, gradient_penalty};
+use crate::penalty::clip_weights;
 use crate::rng::Stream;
 
 /// A generator against a critic, Algorithm 1 of
@@ -144,20 +145,19 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let fake = self.pair.generator.opponent().generate(latents.clone());
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
         let seen = [&real, &fake].map(|x| draws.warp(x.clone()));
-        let [seen_real, seen_fake] = seen.clone();
-        let (on_real, on_fake) = score_both(self.pair.critic.module(), seen_real, seen_fake);
+        let (scores, penalty) = self.judge_both(seen.clone(), [real, fake], clock, draws);
+        let [on_real, on_fake] = scores;
         let scores = [&on_real, &on_fake].map(|scores| scores.clone().inner());
         let loss = self.objective.critic_loss(on_real.clone(), on_fake.clone());
         let reported = loss.clone().inner();
 
         let terms = self.critic_terms([on_real, on_fake], seen, latents, clock, draws);
-        let penalty = self.penalty(real, fake, clock, draws);
         let mut total = loss;
         if let Some(terms) = &terms {
             total = total + terms.clone();
         }
-        if let Some((penalty, weight)) = &penalty {
-            total = total + penalty.surrogate.clone() * *weight;
+        if let Some(penalty) = &penalty {
+            total = total + penalty.surrogate.clone();
         }
         let step = self.pair.critic.minimize(unless_broken(total));
         if let Some(limit) = self.config.weight_clip {
@@ -173,7 +173,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             loss: reported,
             d_real,
             d_fake,
-            penalty: penalty.map(|(penalty, _)| penalty.value),
+            penalty: penalty.map(|penalty| penalty.value),
             terms: terms.map(Tensor::inner),
             gradient_norm: step.gradient_norm,
         }
@@ -231,32 +231,6 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         }
         let (scores, features) = critic.score_with_features(x.into());
         (scores.primal, features.map(|features| features.primal))
-    }
-
-    /// The penalty and its weight, in rounds that have one.
-    fn penalty(
-        &self,
-        real: Tensor<D>,
-        fake: Tensor<D>,
-        clock: &Clock,
-        draws: &mut Draws,
-    ) -> Option<(Penalty, f64)> {
-        let config = self.config.penalty?;
-        if !clock.every(config.every) {
-            return None;
-        }
-        let points = config.rule.points().draw(real, fake, &mut draws.penalty);
-        let critic = self.pair.critic.module();
-        let penalty = if draws.warp.is_identity() {
-            gradient_penalty(&config.rule, critic, points)
-        } else {
-            let augmented = Augmented {
-                critic: critic.clone(),
-                warp: draws.warp.clone(),
-            };
-            gradient_penalty(&config.rule, &augmented, points)
-        };
-        Some((penalty, config.every as f64))
     }
 
     fn latents(&self, count: usize, draws: &mut Draws) -> Tensor<2> {
@@ -390,27 +364,6 @@ impl Draws {
     fn warp<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         self.warp.apply_to_samples(x.into()).primal
     }
-}
-
-/// The scores of both, in one pass where samples do not see each other; a critic that compares
-/// samples must not be shown real and generated ones in one batch.
-fn score_both<C: Critic<D>, const D: usize>(
-    critic: &C,
-    real: Tensor<D>,
-    fake: Tensor<D>,
-) -> (Tensor<2>, Tensor<2>) {
-    if critic.couples_samples() {
-        return (
-            critic.score(real.into()).primal,
-            critic.score(fake.into()).primal,
-        );
-    }
-    let (reals, fakes) = (real.dims()[0], fake.dims()[0]);
-    let scores = critic.score(Tensor::cat(vec![real, fake], 0).into()).primal;
-    (
-        scores.clone().narrow(0, 0, reals),
-        scores.narrow(0, reals, fakes),
-    )
 }
 
 /// The loss, with a gradient that is NaN if its value is not finite: an infinite loss can have a

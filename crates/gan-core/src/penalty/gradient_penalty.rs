@@ -75,19 +75,56 @@ pub fn gradient_penalty_of<const D: usize, const E: usize, M: Module>(
     x: Tensor<D>,
     judge: impl Fn(&M, Dual<D>) -> Dual<E>,
 ) -> Penalty {
+    judge_and_penalize(rule, 1.0, module, x, judge).1
+}
+
+/// What `judge` answers at `x`, on the tape, with `weight` times [`gradient_penalty_of`] it: a loss at the
+/// very samples of a penalty needs no pass of its own. The weight is in the surrogate and not in the
+/// value.
+///
+/// ```
+/// use burn::prelude::*;
+/// use gan_core::dual::Forward;
+/// use gan_core::nn::LinearConfig;
+/// use gan_core::penalty::{PenaltyRule, judge_and_penalize};
+/// use gan_core::rng::Stream;
+///
+/// let device = Device::flex().autodiff();
+/// let (mut stream, rule) = (Stream::new(1, "doc", 0), PenaltyRule::R1 { gamma: 10.0 });
+/// let critic = LinearConfig::new(2, 1).init(&mut stream, &device);
+/// let real: Tensor<2> = stream.normal([4, 2], &device);
+/// let judge = |critic: &_, x| Forward::<2, 2>::apply(critic, x);
+/// let (on_real, penalty) = judge_and_penalize(&rule, 16.0, &critic, real, judge);
+/// let loss = penalty.surrogate - on_real.mean();
+/// assert!(critic.weight.val().grad(&loss.backward()).is_some());
+/// ```
+///
+/// # Panics
+///
+/// As [`gradient_penalty`].
+pub fn judge_and_penalize<const D: usize, const E: usize, M: Module>(
+    rule: &impl GradientPenalty,
+    weight: f64,
+    module: &M,
+    x: Tensor<D>,
+    judge: impl Fn(&M, Dual<D>) -> Dual<E>,
+) -> (Tensor<E>, Penalty) {
     let x = x.detach();
     let (gradient, pass) =
         input_gradient(module, x.clone(), |frozen, x| judge(frozen, x).primal.sum());
     let norm = sum_of_squares(gradient.clone()).sqrt();
     let shares = rule.shares(norm.clone());
     let value = (rule.phi(norm.clone()) * shares.clone()).sum();
-    let along = along(gradient, norm.clone(), rule.slope(norm) * shares);
-    let surrogate = pass
-        .replay(|| judge(module, Dual::new(x, along)))
+    // The weight here rather than in the surrogate: there it would be in the gradient of every tangent,
+    // which would not be that of the first pass.
+    let slope = rule.slope(norm.clone()) * shares * weight;
+    let along = along(gradient, norm, slope);
+    let answer = pass.replay(|| judge(module, Dual::new(x, along)));
+    let surrogate = answer
         .tangent
         .expect("a tangent went in, and a critic depends on its input")
         .sum();
-    Penalty { surrogate, value }
+    (answer.primal, Penalty { surrogate, value })
 }
 
 /// `∇_x total(x)`, off the tape, and what was computed on the way: the pass of the dual number sees the
@@ -356,6 +393,26 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_answer_is_the_critics_and_the_weight_is_in_the_surrogate_alone() {
+        let (rule, critic) = (PenaltyRule::R1 { gamma: 3.0 }, smooth(true));
+        let x = random("x", [4, 3]) * 0.3;
+        let plain = gradient_penalty(&rule, &critic, x.clone());
+        let judge = |critic: &Smooth, x: Dual<2>| critic.score(x);
+        let (answer, heavy) = judge_and_penalize(&rule, 16.0, &critic, x.clone(), judge);
+        let wanted = critic.score(x.into()).primal;
+        assert_eq!(values(answer.clone()), values(wanted.clone()));
+        assert_eq!(value(&heavy), value(&plain));
+        let gradient = |loss: Tensor<1>| values(critic.first.val().grad(&loss.backward()).unwrap());
+        // Loss and penalty in one backward.
+        let found = gradient(heavy.surrogate + answer.square().mean());
+        let penalty = gradient(plain.surrogate * 16.0);
+        let loss = gradient(wanted.square().mean());
+        for (found, (penalty, loss)) in found.iter().zip(penalty.iter().zip(loss)) {
+            close(*found, penalty + loss, 1e-5, &rule);
         }
     }
 

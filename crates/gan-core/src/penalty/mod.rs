@@ -16,7 +16,7 @@ mod weight_clip;
 
 pub use config::{PenaltyConfig, lazy_optimizer};
 pub use consistency::{ConsistencyConfig, LatentConsistencyConfig, inconsistency};
-pub use gradient_penalty::{Penalty, gradient_penalty, gradient_penalty_of};
+pub use gradient_penalty::{Penalty, gradient_penalty, gradient_penalty_of, judge_and_penalize};
 pub use historical_average::HistoricalAverage;
 pub(crate) use orthogonal::squared_products;
 pub use orthogonal::{OrthogonalConfig, orthogonal_penalty};

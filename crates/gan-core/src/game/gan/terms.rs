@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::prelude::*;
 
-use super::{Draws, Gan, GanConfig, score_both};
+use super::scores::score_both;
+use super::{Draws, Gan, GanConfig};
 use crate::augment::{Adaptive, AugmentConfig, Warp};
 use crate::game::{Clock, State, StateError};
 use crate::loss::{feature_matching, pull_away};
@@ -165,7 +166,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
                 sum.add(inconsistency(on_real, changed) * config.lambda_real);
             } else {
                 let (real, fake) = (change(real).primal, change(fake).primal);
-                let (changed_real, changed_fake) = score_both(critic, real, fake);
+                let [changed_real, changed_fake] = score_both(critic, real, fake);
                 sum.add(inconsistency(on_real, changed_real) * config.lambda_real);
                 let on_fake = on_fake.clone();
                 sum.add(inconsistency(on_fake, changed_fake) * config.lambda_fake);

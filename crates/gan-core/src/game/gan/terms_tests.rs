@@ -272,6 +272,25 @@ fn a_bad_batch_moves_nobody_and_breaks_no_memory() {
     }
 }
 
+/// The pass of R1 goes through the augmentation too: its scores are those of what the critic sees.
+#[test]
+fn a_penalty_of_no_weight_changes_no_score_behind_an_augmentation() {
+    let config = GanConfig {
+        augment: Some(AugmentConfig::DiffAugment(DiffAugmentConfig::default())),
+        ..plain()
+    };
+    let played = |penalty| {
+        let report = play(&mut game(GanConfig { penalty, ..config }), 0, 1);
+        ["critic", "d_real", "d_fake", "critic_gradient"].map(|name| report.get(name))
+    };
+    let rule = PenaltyRule::R1 { gamma: 0.0 };
+    let found = played(Some(PenaltyConfig { rule, every: 1 }));
+    for (found, wanted) in found.into_iter().zip(played(None)) {
+        let (found, wanted) = (found.expect("reported"), wanted.expect("reported"));
+        assert!((found - wanted).abs() < 1e-5, "{found} {wanted}");
+    }
+}
+
 #[test]
 fn a_plain_game_has_no_more_state_than_before() {
     let (generator, critic) = networks(1, false);

@@ -1,9 +1,12 @@
 //! Of [`reuse`](super): what is found, what is not, and that it changes no number.
 
+use burn::module::Module;
 use burn::prelude::*;
 
 use super::*;
+use crate::dual::{Dual, Forward};
 use crate::kernel::flex::node::{like, tensor};
+use crate::nn::{Conv2d, Conv2dConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use crate::rng::Stream;
 
 /// A map that is not linear at all, but says so.
@@ -98,4 +101,93 @@ fn what_was_remembered_before_comes_back_even_after_a_panic() {
         let _ = ask(Shift(1.0), &x, &weight);
     });
     assert_eq!(pass.products.len(), 1);
+}
+
+#[derive(Module, Debug)]
+struct Network {
+    first: Conv2d,
+    norm: GroupNorm,
+    second: Conv2d,
+    last: Linear,
+}
+
+impl Network {
+    fn new() -> Self {
+        let (mut stream, device) = (Stream::new(1, "net", 0), Device::flex().autodiff());
+        let conv = |from, to| Conv2dConfig::new(from, to, 3).with_padding(1);
+        Self {
+            first: conv(2, 4).init(&mut stream, &device),
+            norm: GroupNormConfig::instance(4).init(&mut stream, &device),
+            second: conv(4, 5).init(&mut stream, &device),
+            last: LinearConfig::new(5 * 2 * 3, 1).init(&mut stream, &device),
+        }
+    }
+
+    fn judge(&self, x: Dual<4>) -> Dual<2> {
+        let x = self.norm.apply(self.first.apply(x).leaky_relu(0.2));
+        let x = self.second.apply(x).leaky_relu(0.2).avg_pool2d(2);
+        self.last.apply(x.flatten())
+    }
+}
+
+/// Weight gradients of a penalty: with what the first pass wrote down, or without.
+fn gradients(reused: bool) -> Vec<Vec<f32>> {
+    let network = Network::new();
+    let device = Device::flex().autodiff();
+    let random = |name| Stream::new(2, name, 0).normal([3, 2, 4, 6], &device);
+    let (x, along) = (random("x"), random("along"));
+    let ((), pass) = record(|| {
+        let x = x.clone().require_grad();
+        let frozen = network.clone().no_grad();
+        let _ = frozen.judge(x.into()).primal.sum().backward();
+    });
+    assert_eq!(pass.products.len(), 3);
+    let backs: Vec<Back> = pass
+        .products
+        .iter()
+        .map(|product| product.back.clone())
+        .collect();
+    assert!(backs.iter().all(|back| back.get().is_some()));
+    let work = || {
+        network
+            .judge(Dual::new(x, along))
+            .tangent
+            .expect("it went in")
+    };
+    let loss = if reused {
+        let (found, loss) = replay(pass, || {
+            let loss = work();
+            (
+                PASS.with_borrow(|pass| pass.as_ref().and_then(|pass| pass.last)),
+                loss,
+            )
+        });
+        assert_eq!(found, Some(2));
+        // The direction's nodes hold on to the gradients, but the first's: nobody asks for that of the
+        // direction that went in.
+        let holders: Vec<usize> = backs.iter().map(Arc::strong_count).collect();
+        assert_eq!(holders, [1, 2, 2]);
+        loss
+    } else {
+        drop(pass);
+        work()
+    };
+    let gradients = loss.sum().backward();
+    let weight = |layer: &Conv2d| layer.weight.val().grad(&gradients).expect("tracked");
+    let last = network.last.weight.val().grad(&gradients).expect("tracked");
+    let norm = network.norm.weight.as_ref().expect("it has one").val();
+    let norm = norm.grad(&gradients).expect("tracked");
+    vec![
+        crate::testing::values(&weight(&network.first)),
+        crate::testing::values(&weight(&network.second)),
+        crate::testing::values(&last),
+        crate::testing::values(&norm),
+    ]
+}
+
+#[test]
+fn a_penalty_has_the_same_gradients_to_the_bit_with_and_without() {
+    let found = gradients(true);
+    assert!(found.iter().all(|g| g.iter().any(|g| g.abs() > 1e-3)));
+    assert_eq!(found, gradients(false));
 }
