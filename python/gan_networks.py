@@ -13,7 +13,7 @@ PyTorch's own layers.
 
 compares the pictures of an `export --check N` and fails if they differ by more than 1e-4.
 
-Covers `kind` mlp, conv, image, two_tower and resnet of a config.json, as of this version.
+Covers `kind` mlp, conv, image, two_tower, resnet and deep of a config.json, as of this version.
 """
 import json
 import sys
@@ -554,9 +554,107 @@ class ResnetCritic(nn.Module):
         return self.head(self.logit(features), features, classes)
 
 
+class DeepGeneratorBlock(nn.Module):
+    """The bottleneck of BigGAN-deep."""
+
+    def __init__(self, inputs, outputs, doubles, condition, config):
+        super().__init__()
+        inside = inputs // config["ratio"]
+        norm = lambda channels: ConditionalBatchNorm(channels, condition, config)
+        self.norm_1, self.norm_2 = norm(inputs), norm(inside)
+        self.norm_3, self.norm_4 = norm(inside), norm(inside)
+        self.conv_1, self.conv_2 = conv(inputs, inside, 1, config), conv(inside, inside, 3, config)
+        self.conv_3, self.conv_4 = conv(inside, inside, 3, config), conv(inside, outputs, 1, config)
+        self.outputs, self.doubles = outputs, doubles
+
+    def forward(self, x, y):
+        up = lambda t: F.interpolate(t, scale_factor=2) if self.doubles else t
+        h = self.conv_1(F.relu(self.norm_1(x, y)))
+        h = self.conv_2(up(F.relu(self.norm_2(h, y))))
+        h = self.conv_3(F.relu(self.norm_3(h, y)))
+        h = self.conv_4(F.relu(self.norm_4(h, y)))
+        return h + up(x[:, :self.outputs])
+
+
+class DeepGenerator(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        widths, classes, self.split = config["widths"], config["classes"], config["latent_size"]
+        self.latent_size, self.attention_size = self.split + classes, config.get("attention")
+        self.base_size = 7 if config["image"]["size"] == 28 else 4
+        condition = self.split + config["shared_embedding"]
+        self.shared = Table(classes, config["shared_embedding"])
+        self.linear = spectral(nn.Linear(condition, widths[0] * self.base_size ** 2), config)
+        self.blocks, self.attention = nn.ModuleList(), None
+        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
+            for place in range(config["depth"]):
+                last = place == config["depth"] - 1
+                block = DeepGeneratorBlock(inputs, outputs if last else inputs, last, condition, config)
+                self.blocks.append(block)
+            if self.base_size << (index + 1) == self.attention_size:
+                self.attention = SelfAttention(outputs, config)
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.output = conv(widths[-1], config["image"]["channels"], 3, config)
+
+    def forward(self, rows):
+        y = torch.cat([rows[:, :self.split], self.shared(rows[:, self.split:])], 1)
+        x = self.linear(y).reshape(len(rows), -1, self.base_size, self.base_size)
+        for block in self.blocks:
+            x = block(x, y)
+            if self.attention is not None and block.doubles and x.shape[2] == self.attention_size:
+                x = self.attention(x)
+        return torch.tanh(self.output(F.relu(self.norm(x))))
+
+
+class DeepCriticBlock(nn.Module):
+    """The bottleneck of BigGAN-deep."""
+
+    def __init__(self, inputs, outputs, halves, config):
+        super().__init__()
+        inside = outputs // config["ratio"]
+        self.conv_1, self.conv_2 = conv(inputs, inside, 1, config), conv(inside, inside, 3, config)
+        self.conv_3, self.conv_4 = conv(inside, inside, 3, config), conv(inside, outputs, 1, config)
+        self.skip = conv(inputs, outputs - inputs, 1, config) if inputs < outputs else None
+        self.halves = halves
+
+    def forward(self, x):
+        down = lambda t: F.avg_pool2d(t, 2) if self.halves else t
+        h = self.conv_2(F.relu(self.conv_1(F.relu(x))))
+        h = self.conv_4(down(F.relu(self.conv_3(F.relu(h)))))
+        x = down(x)
+        return h + (x if self.skip is None else torch.cat([x, self.skip(x)], 1))
+
+
+class DeepCritic(nn.Module):
+    def __init__(self, config, width):
+        super().__init__()
+        widths, size, depth = config["widths"], config["image"]["size"], config["depth"]
+        self.input = conv(config["image"]["channels"], widths[0], 3, config)
+        self.blocks, self.attention, self.attention_after = nn.ModuleList(), None, 0
+        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
+            halves = index < config["halvings"]
+            for place in range(depth):
+                start = inputs if place == 0 else outputs
+                self.blocks.append(DeepCriticBlock(start, outputs, halves and place == 0, config))
+            size >>= halves
+            if size == config.get("attention") and self.attention is None:
+                self.attention, self.attention_after = SelfAttention(outputs, config), len(self.blocks)
+        self.logit = spectral(nn.Linear(widths[-1], 1), config)
+        self.head = Head(config["head"], widths[-1], width, config)
+
+    def forward(self, x, classes):
+        x = self.input(x)
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if self.attention is not None and self.attention_after == index + 1:
+                x = self.attention(x)
+        features = F.relu(x).sum((2, 3))
+        return self.head(self.logit(features), features, classes)
+
+
 def generator_of(config, width):
     kinds = {"mlp": MlpGenerator, "conv": ConvGenerator, "two_tower": TwoTowerGenerator,
-             "resnet": ResnetGenerator}
+             "resnet": ResnetGenerator, "deep": DeepGenerator}
     if config["kind"] == "image":
         return EmbeddedGenerator(config, width)
     return kinds[config["kind"]](config)
@@ -566,8 +664,8 @@ def critic_of(config, width):
     kinds = {"mlp": MlpCritic, "conv": ConvCritic, "two_tower": TwoTowerCritic}
     if config["kind"] == "image":
         return HeadedCritic(config, width)
-    if config["kind"] == "resnet":
-        return ResnetCritic(config, width)
+    if config["kind"] in ("resnet", "deep"):
+        return {"resnet": ResnetCritic, "deep": DeepCritic}[config["kind"]](config, width)
     return kinds[config["kind"]](config)
 
 

@@ -67,11 +67,20 @@ fn cases() -> Vec<(&'static str, Kind, Value)> {
                 }},
         }),
     );
+    let mut varied = class("biggan-deep", 16).1;
+    merge(
+        &mut varied,
+        &json!({
+            "generator": {"widths": [256, 128, 64], "ratio": 2},
+            "critic": {"widths": [32, 128, 128, 128], "ratio": 2},
+        }),
+    );
     let (semi, name) = (Kind::SemiSupervised, "semi-supervised");
     let mut all = vec![
         (name, semi, preset::<SemiSupervisedConfig>(name, 1, 16)),
         ("residual-multiply", Kind::Class, residual),
         ("resized", Kind::Image, resized),
+        ("bottlenecks", Kind::Class, varied),
     ];
     for (name, preset, size) in [
         ("vanilla", "vanilla", 8),
