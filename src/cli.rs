@@ -76,6 +76,10 @@ pub struct RunArgs {
     /// Use the weights as they are instead of their moving average
     #[arg(long)]
     pub raw: bool,
+    /// Weights of the generator from a .safetensors, .pt or .pth file, as `export` or PyTorch writes it,
+    /// in place of the run's
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// Print nothing but errors
     #[arg(long)]
     pub quiet: bool,
@@ -181,7 +185,12 @@ fn kimg(text: &str) -> Result<f64, String> {
     })
 }
 
-fn zero_or_more(text: &str) -> Result<f64, String> {
+/// A number, 0 or more.
+///
+/// # Errors
+///
+/// Says what is allowed.
+pub fn zero_or_more(text: &str) -> Result<f64, String> {
     let value = text
         .parse::<f64>()
         .ok()

@@ -61,19 +61,28 @@ impl<M: Model> Session<M> {
     ///
     /// If they are there and cannot be read.
     pub fn held_out(&self) -> Result<Option<HeldOut>, Failure> {
-        let data = match self.config().data.source.as_str() {
-            "synthetic" => return Ok(None),
-            "mnist" => find_mnist_test()?,
-            path => open(path.as_ref(), Split::Test, ChannelMode::Keep).map(Some)?,
-        };
-        // A source without a test split gives the training pictures, which are not held out.
-        let data = data.filter(|data| data.fingerprint() != self.data().fingerprint());
+        let data = test_split(&self.config().data, self.data().as_ref(), ChannelMode::Keep)?;
         Ok(data.map(|data| HeldOut {
             data,
             config: self.config().data.clone(),
             device: self.device().clone(),
         }))
     }
+}
+
+/// The test split of the data set of which `train` is the training split, if it has one.
+pub(crate) fn test_split(
+    config: &DataConfig,
+    train: &dyn Pictures,
+    mode: ChannelMode,
+) -> Result<Option<Arc<dyn Pictures>>, Failure> {
+    let data = match config.source.as_str() {
+        "synthetic" => return Ok(None),
+        "mnist" => find_mnist_test()?,
+        path => open(path.as_ref(), Split::Test, mode).map(Some)?,
+    };
+    // A source without a test split gives the training pictures, which are not held out.
+    Ok(data.filter(|data| data.fingerprint() != train.fingerprint()))
 }
 
 /// Pictures with labels that nobody was trained on.
@@ -113,7 +122,7 @@ impl HeldOut {
 }
 
 /// The pictures as the session's model sees them, never mirrored.
-fn loader_config(data: &DataConfig, batch_size: usize) -> LoaderConfig {
+pub(crate) fn loader_config(data: &DataConfig, batch_size: usize) -> LoaderConfig {
     let transform = TransformConfig::new()
         .with_size(Some([data.size, data.size]))
         .with_crop(Crop::Centre);

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod classifier;
 pub mod cli;
+pub mod critic;
 pub mod evaluate;
 mod failure;
 pub mod labelled;

@@ -101,21 +101,26 @@ pub(crate) fn natural_data(
     })
 }
 
+/// How pictures get the channels of the configuration.
+pub(crate) fn channel_mode(config: &DataConfig) -> Result<ChannelMode, Failure> {
+    match config.channels {
+        1 => Ok(ChannelMode::Grey),
+        3 => Ok(ChannelMode::Rgb),
+        4 => Ok(ChannelMode::Rgba),
+        other => {
+            let message = format!("--set data.channels: {other} is not allowed; use 1, 3 or 4");
+            Err(Failure::usage(message))
+        }
+    }
+}
+
 /// The pictures with the channels (and, if they are drawn, the size) of the configuration.
 pub(crate) fn as_configured(
     data: Arc<dyn Pictures>,
     natural: &DataConfig,
     config: &DataConfig,
 ) -> Result<Arc<dyn Pictures>, Failure> {
-    let mode = match config.channels {
-        1 => ChannelMode::Grey,
-        3 => ChannelMode::Rgb,
-        4 => ChannelMode::Rgba,
-        other => {
-            let message = format!("--set data.channels: {other} is not allowed; use 1, 3 or 4");
-            return Err(Failure::usage(message));
-        }
-    };
+    let mode = channel_mode(config)?;
     match config.source.as_str() {
         "synthetic" => {
             let drawn = SyntheticDigitsConfig::new()

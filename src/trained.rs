@@ -1,13 +1,17 @@
 //! Trained runs, to draw from.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use gan_core::game::{Clock, Game, SampleRequest};
-use gan_core::nn::ImageShape;
+use burn::tensor::TensorData;
+use gan_core::game::{Clock, Game, SampleRequest, State, StateError, restore_module};
+use gan_core::nn::{ConvCritic, ImageCritic, ImageCriticConfig, ImageShape};
+use gan_core::rng::Stream;
 use gan_core::sample::{LatentPath, walk};
 use gan_core::train::{Checkpoints, Found, RunDir, Saved};
+use gan_core::weights::{SpectralNorms, WeightsFile, from_state_dict, state_dict};
 use gan_data::source::Pictures;
 use gan_models::{ClassGanConfig, ImageGanConfig, Model, Rows, SemiSupervisedConfig};
 use serde_json::Value;
@@ -24,6 +28,12 @@ use crate::set;
 const STANDING_BATCH: usize = 64;
 /// Seed of the first of them, above those that a person asks for.
 const STANDING_SEED: u64 = 1 << 40;
+
+/// The player who draws, in a checkpoint.
+pub const GENERATOR: &str = "generator";
+/// The moving average of its weights.
+const AVERAGE: &str = "average";
+const CRITIC: &str = "critic";
 
 /// A run to draw from.
 pub struct Trained {
@@ -74,6 +84,10 @@ trait Drawing {
     fn num_classes(&self) -> usize;
     fn num_labels(&self) -> usize;
     fn use_standing_statistics(&mut self, batches: &[Tensor<2>]) -> bool;
+    fn state(&self) -> State;
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
+    fn is_averaged(&self) -> bool;
+    fn model(&self) -> String;
 }
 
 struct Loaded<M: Model> {
@@ -110,24 +124,63 @@ impl<M: Model> Drawing for Loaded<M> {
     fn use_standing_statistics(&mut self, batches: &[Tensor<2>]) -> bool {
         self.game.use_standing_statistics(batches, self.averaged)
     }
+
+    fn state(&self) -> State {
+        self.game.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.game.restore(state)
+    }
+
+    fn is_averaged(&self) -> bool {
+        self.averaged
+    }
+
+    fn model(&self) -> String {
+        serde_json::to_string(&self.model).expect("it came from JSON")
+    }
+}
+
+fn not_convolutional() -> Failure {
+    let message = "--run: the critic is not a plain convolutional one; train with the preset dcgan or default";
+    Failure::usage(message)
 }
 
 impl Trained {
-    /// Loads the newest good checkpoint of a run.
+    /// Loads the newest good checkpoint of a run, with the generator of another file if one is named.
     ///
     /// # Errors
     ///
-    /// If the folder is no run, or none of its checkpoints is good.
+    /// If the folder is no run, none of its checkpoints is good, or the file is of another network.
     pub fn open(arguments: &RunArgs) -> Result<Self, Failure> {
         let screen = Screen::new(arguments.quiet);
         let backend = arguments.backend.as_deref();
-        Self::open_at(
+        let mut trained = Self::open_at(
             &arguments.run,
             &Which::Latest,
             arguments.raw,
             backend,
             &screen,
-        )
+        )?;
+        if let Some(path) = &arguments.weights {
+            trained.replace_generator(path)?;
+        }
+        Ok(trained)
+    }
+
+    /// Puts the weights of a file in place of the generator's and of its average's.
+    fn replace_generator(&mut self, path: &Path) -> Result<(), Failure> {
+        let mut state = self.drawing.state();
+        let wanted = state.group(GENERATOR)?;
+        let tensors = WeightsFile::open(path).and_then(|file| from_state_dict(file, wanted));
+        let tensors = tensors.map_err(|error| Failure::new(format!("--weights {error}")))?;
+        for group in [GENERATOR, AVERAGE] {
+            if let Some(old) = state.groups.get_mut(group) {
+                old.clone_from(&tensors);
+            }
+        }
+        Ok(self.drawing.restore(&state)?)
     }
 
     /// Loads a checkpoint of the run in `folder`; `raw` is to draw with the weights as they are instead
@@ -177,6 +230,11 @@ impl Trained {
         let (source, data) = find_data(Some(&self.data.source), screen)?;
         let natural = natural_data(source, &data)?;
         as_configured(data, &natural, &self.data)
+    }
+
+    /// Where the real pictures are, and what is made of them.
+    pub(crate) fn data_config(&self) -> &DataConfig {
+        &self.data
     }
 
     /// What is drawn.
@@ -251,6 +309,78 @@ impl Trained {
         Err(Failure::usage(
             "--standing-statistics: this generator has no batch normalisation; leave the flag out",
         ))
+    }
+
+    /// Draws the rows that [`draw`](Self::draw) makes its pictures of: latents, with the class after them
+    /// if there are classes.
+    pub fn rows(&self, seeds: &[u64], classes: &[usize]) -> Tensor<2> {
+        self.drawing.rows(seeds, classes, None).joined()
+    }
+
+    /// The configuration of the model as JSON: the part `model` of `config.json`.
+    pub fn model(&self) -> String {
+        self.drawing.model()
+    }
+
+    /// The convolutional critic of the run, on a device with autodiff.
+    ///
+    /// # Errors
+    ///
+    /// If the critic of the run is of another kind.
+    pub fn conv_critic(&self) -> Result<ConvCritic, Failure> {
+        let state = self.drawing.state();
+        let fresh = self.fresh_conv_critic()?;
+        // A checkpoint knows the critic as one of several kinds.
+        match restore_module(ImageCritic::Conv(fresh), CRITIC, state.group(CRITIC)?)? {
+            ImageCritic::Conv(critic) => Ok(critic),
+            ImageCritic::Mlp(_) => Err(not_convolutional()),
+        }
+    }
+
+    /// [`conv_critic`](Self::conv_critic) with weights that have learnt nothing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn fresh_conv_critic(&self) -> Result<ConvCritic, Failure> {
+        let model: Value = serde_json::from_str(&self.model())?;
+        let stream = &mut Stream::new(0, "critic-weights", 0);
+        match serde_json::from_value(model["critic"].clone()) {
+            Ok(ImageCriticConfig::Conv(config)) => {
+                Ok(config.init(stream, &self.device().clone().autodiff()))
+            }
+            _ => Err(not_convolutional()),
+        }
+    }
+
+    /// The weights of a player under the names they have in PyTorch; for the generator, their average
+    /// where there is one and it is used.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such player.
+    pub fn state_dict(
+        &self,
+        player: &str,
+        norms: SpectralNorms,
+    ) -> Result<BTreeMap<String, TensorData>, Failure> {
+        let state = self.drawing.state();
+        let players = || {
+            let players = state.groups.keys().filter(|group| {
+                let group = group.as_str();
+                group != AVERAGE && !group.ends_with("-optimizer")
+            });
+            players.cloned().collect::<Vec<_>>().join(", ")
+        };
+        let averaged = self.drawing.is_averaged() && player == GENERATOR;
+        let average = state.groups.get(AVERAGE).filter(|_| averaged);
+        match average.or_else(|| state.groups.get(player)) {
+            Some(tensors) => Ok(state_dict(tensors, norms)),
+            None => Err(Failure::usage(format!(
+                "--player {player}: there is no such player; the players are {}",
+                players()
+            ))),
+        }
     }
 
     /// A closed walk past what [`draw`](Self::draw) would draw, `steps` rows to each: latents along

@@ -107,6 +107,7 @@
 //! | [`game`] | players, moving averages, the clock, the two-player game |
 //! | [`sample`] | latents by seed, truncation, walks |
 //! | [`train`] | the loop, run folders, checkpoints, hooks, guards |
+//! | `weights` | weights to PyTorch and from there; with the feature `pytorch` |
 //! | [`rng`] | random numbers as a function of seed, purpose and round |
 //! | [`kernel`] | the operations of the hot loop, hand-written for the flex backend |
 //! | `testing` | checks for layers of your own; with the feature `testing` |
@@ -121,6 +122,7 @@
 //! | `x86-v4` | AVX-512 in Burn's own CPU kernels, chosen at run time |
 //! | `ndarray` | Burn's older CPU backend |
 //! | `wgpu`, `vulkan`, `cuda` | Burn's GPU backends |
+//! | `pytorch` | the module `weights`: state dicts as `.safetensors` and `.pt` |
 //! | `testing` | the module `testing` |
 //!
 //! Burn is pinned to one version, because this crate works around some of its traps; the project's
@@ -140,4 +142,6 @@ pub mod sample;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod train;
+#[cfg(feature = "pytorch")]
+pub mod weights;
 pub mod words;

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gan_core::weights::WeightsError;
+
 /// A score that cannot be computed, and why.
 ///
 /// The text of every variant is one line that names the set, file or setting at fault and says what
@@ -116,6 +118,24 @@ impl MetricError {
             field,
             value: value.to_string(),
             allowed: allowed.into(),
+        }
+    }
+}
+
+impl From<WeightsError> for MetricError {
+    fn from(error: WeightsError) -> Self {
+        match error {
+            WeightsError::Io {
+                path,
+                action,
+                source,
+            } => Self::Io {
+                path,
+                action,
+                source,
+            },
+            WeightsError::File { path, reason } => Self::Weights { path, reason },
+            other => Self::weights("weights", other.to_string()),
         }
     }
 }

@@ -1,223 +1,411 @@
-//! Networks that know classes against PyTorch on the same weights (`reference/README.md`), and their
-//! parameters as PyTorch's `state_dict`.
+//! Every network against PyTorch on the same weights (`reference/README.md`), which come as PyTorch's
+//! `state_dict` and go back as the same one.
 
 use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use gan_core::game::{restore_module, snapshot_module};
+use gan_core::game::{Game, restore_module, snapshot_module};
 use gan_core::nn::{
-    Activation, ClassCritic, ConvCriticConfig, ConvGeneratorConfig, Downsample, Generator,
-    ImageCriticConfig, ImageGeneratorConfig, ImageShape, Initializer, LabelHead, Norm, OutputLayer,
-    SpectralNormConfig, Stem, Upsample,
+    ClassCritic, Critic, Generator, ImageCritic, ImageCriticConfig, ImageShape, pooled_features,
 };
 use gan_core::rng::Stream;
 use gan_core::testing::tensors_of_file;
-use gan_models::biggan::{
-    DeepCriticConfig, DeepGeneratorConfig, ResnetCriticConfig, ResnetGeneratorConfig,
-};
-use gan_models::cgan::{TwoTowerCriticConfig, TwoTowerGeneratorConfig};
-use gan_models::{
-    ClassCriticConfig, ClassGenerator, ClassGeneratorConfig, ClassInput, ImageClassCritic,
-};
+use gan_core::weights::{SpectralNorms, WeightsFile, from_state_dict, state_dict};
+use gan_models::{ClassGanConfig, ImageGanConfig, Model, SemiSupervisedConfig};
+use serde_json::{Value, json};
 
 const TOLERANCE: f32 = 1e-4;
-const CLASSES: usize = 3;
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reference");
 
 type Tensors = BTreeMap<String, TensorData>;
 
-fn fixture(name: &str) -> Tensors {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reference");
-    tensors_of_file(format!("{folder}/conditional_{name}.safetensors"))
+/// Which type a model is read as.
+#[derive(Clone, Copy)]
+enum Kind {
+    Image,
+    Class,
+    SemiSupervised,
 }
 
-/// A path as PyTorch writes it: without the names of enum variants.
-fn plain(path: &str) -> String {
-    let parts = path.split('.');
-    let fields = parts.filter(|part| !part.starts_with(|c: char| c.is_ascii_uppercase()));
-    fields.collect::<Vec<_>>().join(".")
+fn preset<M: Model>(name: &str, channels: usize, size: usize) -> Value {
+    let model = M::preset(name, ImageShape::new(channels, size), 3).unwrap();
+    serde_json::to_value(model).unwrap()
 }
 
-/// The module with the weights of the file, all of them and no others.
-fn load<M: Module>(module: M, file: &Tensors, prefix: &str) -> M {
-    let mut left: Vec<&String> = file.keys().filter(|key| key.starts_with(prefix)).collect();
-    let tensors = snapshot_module(&module).into_keys().map(|path| {
-        let key = format!("{prefix}{}", plain(&path));
-        let data = file
-            .get(&key)
-            .unwrap_or_else(|| panic!("the file has no {key}"));
-        left.retain(|other| **other != key);
-        (path, data.clone())
+/// Name, type, and model at full size.
+fn cases() -> Vec<(&'static str, Kind, Value)> {
+    let image = |name, size| (Kind::Image, preset::<ImageGanConfig>(name, 1, size));
+    let class = |name, size| (Kind::Class, preset::<ClassGanConfig>(name, 1, size));
+    let mut resized = image("default", 16).1;
+    merge(
+        &mut resized,
+        &json!({
+            "generator": {
+                "upsample": "resize3", "output": {"conv": {"kernel": 3}}, "widths": [64, 32, 16],
+                "extra_convs": [0, 1, 0], "norm": {"instance": {}}, "activation": "silu",
+            },
+            "critic": {
+                "downsample": "pool3", "norm": {"group": {"groups": 1}}, "hidden": 16,
+                "activation": {"elu": {"alpha": 0.7}}, "spectral_norm": {},
+            },
+        }),
+    );
+    let mut residual = class("acgan", 16).1;
+    merge(
+        &mut residual,
+        &json!({
+            "generator": {"input": "multiply", "network": {
+                "latent_size": 64, "residual": true, "output": {"conv": {"kernel": 1}},
+                "widths": [64, 32, 32], "extra_convs": [1, 0, 0], "norm": {"batch": {}},
+                "stem": "transposed", "spectral_norm": {},
+            }},
+            "critic": {"input": "plane", "head": {"kind": "twin_auxiliary", "weight": 1.0, "on_fake": null},
+                "network": {
+                    "image": {"channels": 2}, "residual": true, "norm": {"layer": {}}, "downsample": "strided3",
+                }},
+        }),
+    );
+    let mut varied = class("biggan-deep", 16).1;
+    merge(
+        &mut varied,
+        &json!({
+            "generator": {"widths": [256, 128, 64], "ratio": 2},
+            "critic": {"widths": [32, 128, 128, 128], "ratio": 2},
+        }),
+    );
+    let (semi, name) = (Kind::SemiSupervised, "semi-supervised");
+    let mut all = vec![
+        (name, semi, preset::<SemiSupervisedConfig>(name, 1, 16)),
+        ("residual-multiply", Kind::Class, residual),
+        ("resized", Kind::Image, resized),
+        ("bottlenecks", Kind::Class, varied),
+    ];
+    for (name, preset, size) in [
+        ("vanilla", "vanilla", 8),
+        ("dcgan-28", "dcgan", 28),
+        ("dcgan-64", "dcgan", 64),
+        ("default", "default", 28),
+    ] {
+        let (kind, model) = image(preset, size);
+        all.push((name, kind, model));
+    }
+    for name in gan_models::CLASS_PRESETS {
+        let (kind, model) = class(name, if name == "cgan" { 8 } else { 16 });
+        all.push((name, kind, model));
+    }
+    all
+}
+
+/// Puts the values of `patch` into `value`, key by key; null takes a key away.
+fn merge(value: &mut Value, patch: &Value) {
+    match (value, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            // A choice replaces another choice as a whole.
+            for (key, patch) in patch {
+                match into.get_mut(key) {
+                    _ if patch.is_null() => drop(into.remove(key)),
+                    Some(old) if !["norm", "activation"].contains(&key.as_str()) => {
+                        merge(old, patch)
+                    }
+                    _ => drop(into.insert(key.clone(), patch.clone())),
+                }
+            }
+        }
+        (value, patch) => *value = patch.clone(),
+    }
+}
+
+/// Applies `edit` to all numbers below keys of these names.
+fn edit(value: &mut Value, keys: &[&str], found: bool, edit_number: &impl Fn(u64) -> u64) {
+    match value {
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                edit(field, keys, keys.contains(&key.as_str()), edit_number);
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                edit(value, keys, found, edit_number);
+            }
+        }
+        Value::Number(number) if found => {
+            *value = edit_number(number.as_u64().unwrap()).into();
+        }
+        _ => {}
+    }
+}
+
+/// The same network with few channels: equal widths stay equal, latents keep their parts.
+fn narrow(full: &Value) -> Value {
+    const WIDTHS: [&str; 7] = [
+        "widths",
+        "latent_units",
+        "class_units",
+        "joint_units",
+        "image_units",
+        "shared_embedding",
+        "hidden",
+    ];
+    let mut narrow = full.clone();
+    edit(&mut narrow, &WIDTHS, false, &|width| {
+        u64::from(width.ilog2()).max(2)
     });
-    let tensors: Tensors = tensors.collect();
-    assert!(left.is_empty(), "nobody wants {left:?}");
-    restore_module(module, prefix, &tensors).unwrap()
+    let old = narrow["gan"]["latent"]["size"].as_u64();
+    let old = old.expect("a prior has a size");
+    let new = (old / 8).max(2);
+    edit(&mut narrow["gan"]["latent"], &["size"], false, &|_| new);
+    edit(&mut narrow["generator"], &["latent_size"], false, &|size| {
+        size - old + new
+    });
+    narrow
+}
+
+/// `forward.json`, which the script makes its networks of, is what the presets are now.
+#[test]
+fn the_script_knows_the_presets() {
+    let cases = cases().into_iter().map(|(name, _, full)| {
+        let case = json!({"narrow": narrow(&full), "full": full});
+        (name.to_owned(), case)
+    });
+    let cases: BTreeMap<String, Value> = cases.collect();
+    let path = format!("{REFERENCE}/forward.json");
+    if std::env::var_os("WRITE_REFERENCE").is_some() {
+        let text = serde_json::to_string_pretty(&cases).unwrap() + "\n";
+        std::fs::write(&path, text).unwrap();
+    }
+    let written: BTreeMap<String, Value> =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(
+        written == cases,
+        "the presets have changed: run this test with WRITE_REFERENCE=1, then \
+         reference/generate/forward.py"
+    );
+}
+
+/// A module with the weights of the file; it must give the same state dict back.
+fn load<M: Module>(module: M, file: &Tensors, prefix: &str) -> M {
+    let tensors: Tensors = file
+        .iter()
+        .filter_map(|(name, data)| Some((name.strip_prefix(prefix)?.to_owned(), data.clone())))
+        .collect();
+    let mut floats = tensors.clone();
+    floats.retain(|_, data| data.dtype().is_float());
+    let like = snapshot_module(&module);
+    let by_path = from_state_dict(WeightsFile::from_tensors(prefix, floats), &like).unwrap();
+    let module = restore_module(module, prefix, &by_path).unwrap();
+    let mut back = state_dict(&snapshot_module(&module), SpectralNorms::Keep);
+    for (name, data) in tensors {
+        let found = back.remove(&name);
+        let found = found.unwrap_or_else(|| panic!("{prefix}{name} is not given back"));
+        if name.ends_with("weight_v") {
+            let values = |data: &TensorData| data.clone().try_to_vec::<f32>().unwrap();
+            let pairs = values(&found).into_iter().zip(values(&data));
+            let error = pairs.fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+            assert!(error < 1e-6, "{prefix}{name} differs by {error}");
+        } else {
+            assert_eq!(found, data, "{prefix}{name}");
+        }
+    }
+    let more: Vec<&String> = back.keys().collect();
+    assert!(more.is_empty(), "PyTorch does not have {more:?}");
+    assert_folding_keeps_the_function(&module, prefix);
+    module
+}
+
+/// A folded weight times its singular value is the weight.
+fn assert_folding_keeps_the_function<M: Module>(module: &M, prefix: &str) {
+    let tensors = snapshot_module(module);
+    let kept = state_dict(&tensors, SpectralNorms::Keep);
+    for (name, folded) in state_dict(&tensors, SpectralNorms::Fold) {
+        let Some(weight) = kept.get(&format!("{name}_orig")) else {
+            assert_eq!(kept.get(&name), Some(&folded), "{prefix}{name}");
+            continue;
+        };
+        let values = |data: &TensorData| data.clone().try_to_vec::<f32>().unwrap();
+        let (weight, folded) = (values(weight), values(&folded));
+        let sigma = weight[0] / folded[0];
+        for (weight, folded) in weight.iter().zip(&folded) {
+            assert!((weight - sigma * folded).abs() < 1e-5, "{prefix}{name}");
+        }
+    }
 }
 
 fn tensor<const D: usize>(file: &Tensors, name: &str) -> Tensor<D> {
     Tensor::from_data(file[name].clone(), &Device::flex())
 }
 
-fn assert_close<const D: usize>(found: Tensor<D>, file: &Tensors, name: &str) {
+fn assert_close<const D: usize>(found: Tensor<D>, file: &Tensors, case: &str, name: &str) {
     let expected = tensor::<D>(file, name);
-    assert_eq!(found.dims(), expected.dims(), "{name}");
+    assert_eq!(found.dims(), expected.dims(), "{case}: {name}");
+    let size = expected.clone().abs().max().into_scalar::<f32>().max(1.0);
     let error = (found - expected).abs().max().into_scalar::<f32>();
-    assert!(error < TOLERANCE, "{name} differs by {error}");
+    assert!(
+        error < TOLERANCE * size,
+        "{case}: {name} differs by {error}"
+    );
 }
 
-/// Generator and critic with the weights of a file say what PyTorch says.
-fn check(
-    name: &str,
-    latent: usize,
-    generator: &ClassGeneratorConfig,
-    critic: &ClassCriticConfig,
-) -> (ClassGenerator, ImageClassCritic) {
-    let file = fixture(name);
-    let device = Device::flex();
-    let stream = &mut Stream::new(1, "weights", 0);
-    generator.validate(latent, CLASSES).unwrap();
-    critic.validate(CLASSES).unwrap();
-    let generator = generator.init(latent, CLASSES, stream, &device);
-    let generator = load(generator, &file, "g.");
-    assert_close(generator.generate(tensor(&file, "rows")), &file, "pictures");
-    let critic = load(critic.init(CLASSES, stream, &device), &file, "d.");
-    let verdict = critic.judge(
-        tensor::<4>(&file, "x").into(),
-        &tensor::<2>(&file, "classes"),
-    );
-    assert_close(verdict.score.primal, &file, "score");
-    if file.contains_key("logits") {
-        assert_close(verdict.logits.unwrap(), &file, "logits");
+#[test]
+fn every_network_says_what_pytorch_says() {
+    for (case, kind, full) in cases() {
+        let file = tensors_of_file(format!("{REFERENCE}/forward_{case}.safetensors"));
+        let (model, device) = (narrow(&full), Device::flex());
+        let stream = &mut Stream::new(1, "weights", 0);
+        let (generator, critic) = (model["generator"].clone(), model["critic"].clone());
+        let pictures: Tensor<4> = tensor(&file, "pictures");
+        let rows = || tensor(&file, "rows");
+        let verdict = |width: usize, critic: Value| {
+            let critic: gan_models::ClassCriticConfig = serde_json::from_value(critic).unwrap();
+            critic.validate(width).unwrap();
+            let stream = &mut Stream::new(1, "weights", 0);
+            let critic = load(critic.init(width, stream, &device), &file, "d.");
+            let verdict = critic.judge(pictures.clone().into(), &tensor::<2>(&file, "classes"));
+            if file.contains_key("logits") {
+                assert_close(verdict.logits.unwrap(), &file, case, "logits");
+            }
+            verdict.score.primal
+        };
+        let (drawn, score) = match kind {
+            Kind::Image => {
+                let config: ImageGanConfig = serde_json::from_value(model).unwrap();
+                config.validate().unwrap();
+                let generator = load(config.generator.init(stream, &device), &file, "g.");
+                let critic = load(config.critic.init(stream, &device), &file, "d.");
+                let score = critic.score(pictures.clone().into()).primal;
+                if file.contains_key("guided") {
+                    assert_views(&config.critic, &file, case);
+                }
+                (generator.generate(rows()), score)
+            }
+            Kind::Class => {
+                let config: ClassGanConfig = serde_json::from_value(model).unwrap();
+                config.validate().unwrap();
+                let (latent, width) = (config.gan.latent.size(), config.condition.width());
+                let generator = config.generator.init(latent, width, stream, &device);
+                let generator = load(generator, &file, "g.");
+                (generator.generate(rows()), verdict(width, critic))
+            }
+            Kind::SemiSupervised => {
+                let generator: gan_core::nn::ImageGeneratorConfig =
+                    serde_json::from_value(generator).unwrap();
+                let generator = load(generator.init(stream, &device), &file, "g.");
+                (generator.generate(rows()), verdict(3, critic))
+            }
+        };
+        assert_close(drawn, &file, case, "pictures");
+        assert_close(score, &file, case, "score");
     }
-    (generator, critic)
 }
 
-#[test]
-fn the_two_towers_of_cgan_are_pytorchs() {
-    let image = ImageShape::new(1, 8);
-    let initializer = Initializer::PyTorch;
-    check(
-        "two_tower",
-        5,
-        &ClassGeneratorConfig::TwoTower(TwoTowerGeneratorConfig {
-            image,
-            latent_size: 5,
-            classes: CLASSES,
-            latent_units: 6,
-            class_units: 7,
-            joint_units: 11,
-            initializer,
-        }),
-        &ClassCriticConfig::TwoTower(TwoTowerCriticConfig {
-            image,
-            classes: CLASSES,
-            image_units: [6, 5],
-            class_units: [4, 5],
-            joint_units: [5, 4],
-            initializer,
-        }),
-    );
-}
-
-#[test]
-fn products_planes_and_classifiers_of_convolutions_are_pytorchs() {
-    let activation = Activation::LeakyRelu { slope: 0.2 };
-    let initializer = Initializer::PyTorch;
-    let generator = ConvGeneratorConfig {
-        stem: Stem::Dense,
-        upsample: Upsample::Transposed4,
-        output: OutputLayer::Upsample,
-        norm: Norm::None,
-        activation,
-        initializer,
-        ..ConvGeneratorConfig::dcgan(ImageShape::new(1, 8), 5, [4])
+/// What the critic's convolutions see is what PyTorch's see.
+fn assert_views(critic: &ImageCriticConfig, file: &Tensors, case: &str) {
+    let (stream, device) = (&mut Stream::new(1, "weights", 0), Device::flex().autodiff());
+    let critic = load(critic.init(stream, &device), file, "d.");
+    let ImageCritic::Conv(critic) = critic else {
+        panic!("{case}: a convolutional critic")
     };
-    let critic = ConvCriticConfig {
-        downsample: Downsample::Strided4,
-        norm: Norm::None,
-        activation,
-        initializer,
-        ..ConvCriticConfig::dcgan(ImageShape::new(2, 8), [4])
+    let pictures = Tensor::<4>::from_data(file["pictures"].clone(), &device);
+    let frozen = critic.clone().freeze();
+    let pooled = pooled_features(&frozen.feature_maps(pictures.clone()), 4);
+    assert_close(pooled.inner(), file, case, "pooled");
+    let guided = critic.guided_gradient(pictures, 1).unwrap();
+    assert_close(guided, file, case, "guided");
+}
+
+/// Without spectral normalisation and with zeros for initial values, which cost time and do not count.
+fn counted<M: Model>(mut full: Value) -> Vec<usize> {
+    fn simplify(value: &mut Value) {
+        if let Value::Object(fields) = value {
+            for (key, field) in fields {
+                match key.as_str() {
+                    "initializer" => *field = "zeros".into(),
+                    "spectral_norm" => *field = Value::Null,
+                    _ => simplify(field),
+                }
+            }
+        }
+    }
+    simplify(&mut full);
+    let model: M = serde_json::from_value(full).unwrap();
+    let counts = model.init(1, &Device::flex()).unwrap().parameter_counts();
+    counts.into_iter().map(|(_, count)| count).collect()
+}
+
+#[test]
+fn every_preset_has_as_many_parameters_as_in_pytorch() {
+    for (case, kind, full) in cases() {
+        let file = tensors_of_file(format!("{REFERENCE}/forward_{case}.safetensors"));
+        let expected = file["counts"].clone().try_to_vec::<i64>().unwrap();
+        let counts = match kind {
+            Kind::Image => counted::<ImageGanConfig>(full),
+            Kind::Class => counted::<ClassGanConfig>(full),
+            Kind::SemiSupervised => counted::<SemiSupervisedConfig>(full),
+        };
+        let counts: Vec<i64> = counts.into_iter().map(|count| count as i64).collect();
+        assert_eq!(counts, expected, "{case}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_listed_with_its_shape() {
+    let config = gan_models::preset("default", ImageShape::new(1, 8)).unwrap();
+    let stream = &mut Stream::new(1, "weights", 0);
+    let generator = config.generator.init(stream, &Device::flex());
+    let like = snapshot_module(&generator);
+    let good = state_dict(&like, SpectralNorms::Fold);
+    let refused = |change: &dyn Fn(&mut Tensors)| {
+        let mut tensors = good.clone();
+        change(&mut tensors);
+        let file = WeightsFile::from_tensors("x.pt", tensors);
+        from_state_dict(file, &like).unwrap_err().to_string()
     };
-    check(
-        "conv",
-        5,
-        &ClassGeneratorConfig::Image {
-            input: ClassInput::Multiply,
-            network: ImageGeneratorConfig::Conv(generator),
-        },
-        &ClassCriticConfig::Image {
-            input: ClassInput::Plane,
-            head: LabelHead::auxiliary(),
-            network: ImageCriticConfig::Conv(critic),
-        },
+    let error = refused(&|tensors| {
+        tensors.remove("stem.bias");
+        tensors.insert("output.layer.bias".into(), TensorData::from([1.0f32, 2.0]));
+        tensors.insert("head.weight".into(), TensorData::from([1.0f32]));
+    });
+    assert_eq!(
+        error,
+        "x.pt: does not fit the network: `output.layer.bias` is [2] instead of [1], `stem.bias` [512] is \
+         missing, `head.weight` has no place"
+    );
+    let error = refused(&|tensors| {
+        for index in 0..10 {
+            tensors.insert(format!("more.{index}"), TensorData::from([1.0f32]));
+        }
+    });
+    assert!(
+        error.ends_with("`more.5` has no place, and 4 more"),
+        "{error}"
     );
 }
 
 #[test]
-fn the_blocks_of_biggan_are_pytorchs() {
-    let image = ImageShape::new(3, 8);
-    let initializer = Initializer::Orthogonal { gain: 1.0 };
-    let spectral_norm = Some(SpectralNormConfig::default());
-    check(
-        "resnet",
-        6,
-        &ClassGeneratorConfig::Resnet(ResnetGeneratorConfig {
-            image,
-            latent_size: 6,
-            classes: CLASSES,
-            widths: vec![8, 8],
-            shared_embedding: Some(4),
-            hierarchical: true,
-            attention: Some(8),
-            spectral_norm,
-            initializer,
-        }),
-        &ClassCriticConfig::Resnet(ResnetCriticConfig {
-            image,
-            widths: vec![8, 8],
-            halvings: 1,
-            wide: true,
-            attention: Some(4),
-            head: LabelHead::Projection,
-            spectral_norm,
-            initializer,
-        }),
-    );
-}
+fn folded_weights_do_not_go_where_spectral_normalisation_is_and_parametrisations_do() {
+    let mut full = preset::<ClassGanConfig>("sngan", 1, 8);
+    full = narrow(&full);
+    let config: ClassGanConfig = serde_json::from_value(full).unwrap();
+    let stream = &mut Stream::new(1, "weights", 0);
+    let critic = config.critic.init(3, stream, &Device::flex());
+    let like = snapshot_module(&critic);
+    let folded = state_dict(&like, SpectralNorms::Fold);
+    let error = from_state_dict(WeightsFile::from_tensors("x.pt", folded), &like).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("`blocks.0.conv_1.weight_orig` ["), "{error}");
+    assert!(error.contains("was folded into the weights"), "{error}");
 
-#[test]
-fn the_bottlenecks_of_biggan_deep_are_pytorchs() {
-    let image = ImageShape::new(3, 8);
-    let initializer = Initializer::Orthogonal { gain: 1.0 };
-    let spectral_norm = Some(SpectralNormConfig::default());
-    let (depth, ratio) = (2, 2);
-    check(
-        "deep",
-        6,
-        &ClassGeneratorConfig::Deep(DeepGeneratorConfig {
-            image,
-            latent_size: 6,
-            classes: CLASSES,
-            widths: vec![12, 8],
-            depth,
-            ratio,
-            shared_embedding: 4,
-            attention: Some(8),
-            spectral_norm,
-            initializer,
-        }),
-        &ClassCriticConfig::Deep(DeepCriticConfig {
-            image,
-            widths: vec![4, 8, 8],
-            halvings: 1,
-            depth,
-            ratio,
-            attention: Some(4),
-            head: LabelHead::Projection,
-            spectral_norm,
-            initializer,
-        }),
-    );
+    let newer = state_dict(&like, SpectralNorms::Keep)
+        .into_iter()
+        .map(|(name, data)| {
+            let name = name.replace("weight_orig", "parametrizations.weight.original");
+            let name = name.replace("weight_u", "parametrizations.weight.0._u");
+            (
+                name.replace("weight_v", "parametrizations.weight.0._v"),
+                data,
+            )
+        });
+    let newer = WeightsFile::from_tensors("x.pt", newer.collect());
+    assert_eq!(from_state_dict(newer, &like).unwrap(), like);
 }

@@ -10,6 +10,7 @@ mod block;
 mod conv;
 mod conv_critic;
 mod conv_generator;
+mod critic_features;
 mod embedding;
 mod equalized;
 mod fold;
@@ -41,6 +42,7 @@ pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
 pub use conv_generator::{
     ConvGenerator, ConvGeneratorConfig, GeneratorBlock, OutputLayer, Upsample,
 };
+pub use critic_features::pooled_features;
 pub use embedding::{Embedding, EmbeddingConfig, one_hot};
 pub use equalized::{
     EqualizedConv2d, EqualizedConv2dConfig, EqualizedLinear, EqualizedLinearConfig,

@@ -184,30 +184,38 @@ pub(crate) fn tensor_files(state: &State) -> Result<BTreeMap<String, Vec<u8>>, C
                 reason: "a group is named with ASCII letters, digits, `-`, `_` and `.`".into(),
             });
         }
-        let mut views = Vec::new();
-        for (path, data) in tensors {
-            let unsupported = |reason: String| CheckpointError::Unsupported {
+        let bytes = safetensors_bytes(tensors, None).map_err(|(path, reason)| {
+            CheckpointError::Unsupported {
                 name: format!("{group}/{path}"),
                 reason,
-            };
-            let dtype = stored(data.dtype()).ok_or_else(|| {
-                unsupported(format!(
-                    "{} has no place in safetensors",
-                    data.dtype().name()
-                ))
-            })?;
-            let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes())
-                .map_err(|error| unsupported(error.to_string()))?;
-            views.push((path.as_str(), view));
-        }
-        let bytes =
-            safetensors::serialize(views, None).map_err(|error| CheckpointError::Unsupported {
-                name: group.clone(),
-                reason: error.to_string(),
-            })?;
+            }
+        })?;
         files.insert(format!("{group}{TENSORS}"), bytes);
     }
     Ok(files)
+}
+
+/// The bytes of a safetensors file, the same for the same tensors; or the tensor that has no place in one,
+/// and why.
+pub(crate) fn safetensors_bytes(
+    tensors: &BTreeMap<String, TensorData>,
+    metadata: Option<(String, String)>,
+) -> Result<Vec<u8>, (String, String)> {
+    let mut views = Vec::new();
+    for (path, data) in tensors {
+        let unsupported = |reason: String| (path.clone(), reason);
+        let dtype = stored(data.dtype()).ok_or_else(|| {
+            unsupported(format!(
+                "{} has no place in safetensors",
+                data.dtype().name()
+            ))
+        })?;
+        let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes())
+            .map_err(|error| unsupported(error.to_string()))?;
+        views.push((path.as_str(), view));
+    }
+    safetensors::serialize(views, metadata.map(|entry| [entry].into()))
+        .map_err(|error| (String::new(), error.to_string()))
 }
 
 /// The group a file is for: the reverse of the name given in [`tensor_files`].

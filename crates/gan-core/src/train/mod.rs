@@ -81,7 +81,7 @@
 //! # }
 //! ```
 
-mod atomic;
+pub(crate) mod atomic;
 mod cadence;
 mod checkpoint;
 pub(crate) mod checkpoint_file;

@@ -7,9 +7,10 @@ use burn::prelude::*;
 use gan_core::dual::{Dual, Forward};
 use gan_core::nn::{ConvBlock, Linear, LinearConfig};
 use gan_core::rng::Stream;
+use gan_core::weights::read_safetensors;
 
 use super::classifier::{check_picture, conv_blocks, signed_pictures, with_weights};
-use super::weights::{read_safetensors, sha256};
+use super::weights::sha256;
 use super::{Checksum, FeatureBatch, Features, PictureShape, in_chunks};
 use crate::error::MetricError;
 

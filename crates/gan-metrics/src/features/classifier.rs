@@ -10,9 +10,10 @@ use gan_core::nn::{
     Activation, Conv2dConfig, ConvBlock, Initializer, Norm, NormActivation, SpatialLayer,
 };
 use gan_core::rng::Stream;
+use gan_core::weights::read_safetensors;
 
 use super::PictureShape;
-use super::weights::{read_safetensors, sha256};
+use super::weights::sha256;
 use crate::error::MetricError;
 
 /// Weights in the crate, and what they should be.

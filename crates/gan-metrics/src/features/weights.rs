@@ -1,14 +1,13 @@
 //! Files of published weights.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::prelude::*;
 use burn::tensor::DType;
-use pytorch_reader::PytorchReader;
-use safetensors::SafeTensors;
+use gan_core::weights::WeightsFile;
 use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 
@@ -32,16 +31,8 @@ pub enum Checksum {
 /// A network takes what it needs; each tensor must be there in its shape.
 #[derive(Debug)]
 pub struct Weights {
-    path: PathBuf,
+    file: WeightsFile,
     sha256: String,
-    tensors: Tensors,
-}
-
-#[derive(Debug)]
-enum Tensors {
-    Read(BTreeMap<String, TensorData>),
-    /// Read when they are taken: the file of VGG16 is mostly a layer that nobody needs.
-    InFile(HashMap<String, pytorch_reader::Tensor>),
 }
 
 impl Weights {
@@ -66,23 +57,9 @@ impl Weights {
             );
             return Err(MetricError::weights(path, reason));
         }
-        let tensors = if path.extension().is_some_and(|end| end == "safetensors") {
-            let bytes = std::fs::read(path).map_err(MetricError::io(path, "read the file"))?;
-            Tensors::Read(read_safetensors(path, &bytes)?)
-        } else {
-            let reader = PytorchReader::new(path).map_err(|error| {
-                let error = one_line(&error.to_string());
-                let reason = format!("is no PyTorch file, or not whole ({error})");
-                MetricError::weights(path, reason)
-            })?;
-            let mut tensors = reader.into_tensors();
-            tensors.retain(|_, tensor| float_type(tensor.dtype()).is_some());
-            Tensors::InFile(tensors)
-        };
         Ok(Self {
-            path: path.to_path_buf(),
+            file: WeightsFile::open(path)?,
             sha256,
-            tensors,
         })
     }
 
@@ -90,9 +67,8 @@ impl Weights {
     /// name.
     pub fn from_tensors(name: &str, tensors: BTreeMap<String, TensorData>) -> Self {
         Self {
-            path: name.into(),
+            file: WeightsFile::from_tensors(name, tensors),
             sha256: sha256(name.as_bytes()),
-            tensors: Tensors::Read(tensors),
         }
     }
 
@@ -111,18 +87,11 @@ impl Weights {
         name: &str,
         shape: [usize; D],
     ) -> Result<Vec<f32>, MetricError> {
-        let found = match &mut self.tensors {
-            Tensors::Read(tensors) => tensors.remove(name),
-            Tensors::InFile(tensors) => tensors
-                .remove(name)
-                .map(|tensor| read_pytorch(&self.path, name, &tensor))
-                .transpose()?,
-        };
-        let Some(data) = found else {
+        let Some(data) = self.file.take(name)? else {
             let reason = format!(
                 "has no tensor `{name}`; it is the file of another network, or not the whole one"
             );
-            return Err(MetricError::weights(&self.path, reason));
+            return Err(MetricError::weights(self.file.path(), reason));
         };
         if data.shape().as_slice() != shape {
             let reason = format!(
@@ -130,7 +99,7 @@ impl Weights {
                  another network",
                 data.shape().to_vec()
             );
-            return Err(MetricError::weights(&self.path, reason));
+            return Err(MetricError::weights(self.file.path(), reason));
         }
         Ok(floats(data))
     }
@@ -152,22 +121,15 @@ impl Weights {
     ///
     /// If something is left: the file is of another network.
     pub fn finish(self, ignored: &[&str]) -> Result<(), MetricError> {
-        let mut names: Vec<&String> = match &self.tensors {
-            Tensors::Read(tensors) => tensors.keys().collect(),
-            Tensors::InFile(tensors) => tensors.keys().collect(),
-        };
-        names.sort();
-        match names
-            .iter()
-            .find(|name| !ignored.iter().any(|ignored| name.starts_with(ignored)))
-        {
+        let is_ignored = |name: &&str| ignored.iter().any(|ignored| name.starts_with(ignored));
+        match self.file.names().iter().find(|name| !is_ignored(name)) {
             None => Ok(()),
             Some(name) => {
                 let reason = format!(
                     "has a tensor `{name}` that the network does not have; it is the file of \
                      another network"
                 );
-                Err(MetricError::weights(&self.path, reason))
+                Err(MetricError::weights(self.file.path(), reason))
             }
         }
     }
@@ -187,70 +149,6 @@ pub fn save_half(tensors: &BTreeMap<String, TensorData>) -> Vec<u8> {
         (name, view)
     });
     safetensors::serialize(views, None).expect("the names are different, and the sizes are right")
-}
-
-/// The tensors in the bytes of a safetensors file; `path` is named in errors. Those that are no floats
-/// (PyTorch's `num_batches_tracked`) are left out.
-pub(super) fn read_safetensors(
-    path: &Path,
-    bytes: &[u8],
-) -> Result<BTreeMap<String, TensorData>, MetricError> {
-    let broken = |error: String| {
-        let error = one_line(&error);
-        MetricError::weights(
-            path,
-            format!("is no safetensors file, or not whole ({error})"),
-        )
-    };
-    let file = SafeTensors::deserialize(bytes).map_err(|error| broken(error.to_string()))?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.iter() {
-        let dtype = match view.dtype() {
-            Dtype::F64 => DType::F64,
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            _ => continue,
-        };
-        let (bytes, shape) = (view.data().to_vec(), view.shape().to_vec());
-        let data = TensorData::try_from_bytes_vec(bytes, shape, dtype)
-            .map_err(|error| broken(format!("`{name}`: {error}")))?;
-        tensors.insert(name.to_owned(), data);
-    }
-    Ok(tensors)
-}
-
-fn read_pytorch(
-    path: &Path,
-    name: &str,
-    tensor: &pytorch_reader::Tensor,
-) -> Result<TensorData, MetricError> {
-    let broken = |error: String| {
-        let reason = format!(
-            "`{name}` cannot be read ({}); fetch it again",
-            one_line(&error)
-        );
-        MetricError::weights(path, reason)
-    };
-    let bytes = tensor.read().map_err(|error| broken(error.to_string()))?;
-    let dtype = float_type(tensor.dtype()).ok_or_else(|| broken("it has no floats".into()))?;
-    TensorData::try_from_bytes_vec(bytes, tensor.shape().to_vec(), dtype)
-        .map_err(|error| broken(error.to_string()))
-}
-
-fn float_type(dtype: pytorch_reader::DType) -> Option<DType> {
-    Some(match dtype {
-        pytorch_reader::DType::F64 => DType::F64,
-        pytorch_reader::DType::F32 => DType::F32,
-        pytorch_reader::DType::F16 => DType::F16,
-        pytorch_reader::DType::BF16 => DType::BF16,
-        _ => return None,
-    })
-}
-
-/// Messages of other libraries may have several lines.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn sha256_of_file(path: &Path) -> Result<String, MetricError> {
