@@ -7,6 +7,7 @@ pub mod backend;
 pub mod cli;
 pub mod evaluate;
 mod failure;
+pub mod gaussians;
 pub mod labelled;
 pub mod npy;
 mod pictures;
