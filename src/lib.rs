@@ -9,6 +9,7 @@ pub mod cli;
 pub mod critic;
 pub mod evaluate;
 mod failure;
+pub mod gaussians;
 pub mod labelled;
 pub mod next;
 pub mod npy;
