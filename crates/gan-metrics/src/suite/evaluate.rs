@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Metric, SetStatistics, SuiteConfig};
 use crate::error::MetricError;
 use crate::score::{
-    InceptionScore, KernelDistanceConfig, Manifold, ManifoldConfig, Rows, frechet_distance,
-    kernel_distance, manifold_scores, memorisation,
+    InceptionScore, Manifold, ManifoldConfig, Rows, frechet_distance, kernel_distance,
+    manifold_scores, memorisation,
 };
 
 /// A score, and how it was made.
@@ -123,10 +123,10 @@ impl Sets<'_> {
 
     fn kid(&self) -> Result<Vec<Score>, MetricError> {
         let [real, fake] = self.pairs();
-        let config = KernelDistanceConfig {
-            subset_size: self.config.kernel.subset_size.min(real.count()),
-            ..self.config.kernel
-        };
+        let mut config = self.config.kernel;
+        if config.subset_size > real.count() {
+            config.subset_size = real.count().div_ceil(2);
+        }
         let distance = kernel_distance(&real, &fake, config)?;
         let how = format!(
             "{}; {} subsets of {}",
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(how("fid"), "60 real and 40 generated pictures");
         assert_eq!(
             how("kid"),
-            "40 real and 40 generated pictures; 100 subsets of 40"
+            "40 real and 40 generated pictures; 100 subsets of 20"
         );
         assert_eq!(
             how("coverage"),

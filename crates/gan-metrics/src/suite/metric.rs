@@ -89,8 +89,8 @@ pub struct SuiteConfig {
     pub keep_bytes: usize,
     /// The Fréchet distance.
     pub frechet: FrechetConfig,
-    /// The kernel distance. Subsets are as large as the smaller set if that has fewer pictures; the
-    /// score says so.
+    /// The kernel distance. Where there are fewer pictures than a subset should have, it has half of
+    /// them, and the score says so.
     pub kernel: KernelDistanceConfig,
     /// Precision and recall. Default: 3 neighbours
     pub precision: ManifoldConfig,
