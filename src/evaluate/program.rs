@@ -115,10 +115,6 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
         let page = write_report(&run, &next::of_run(&run))?;
         session.screen.say(format!("report   {}", page.display()));
     }
-    if let Some(Ok(run)) = run.map(RunDir::open) {
-        let path = write_report(&run, &next::of_run(&run))?;
-        session.screen.say(format!("report   {}", path.display()));
-    }
     show(&report, arguments.json)
 }
 
