@@ -123,7 +123,7 @@ fn head(files: &RunFiles, title: &str) -> String {
             .find_map(|score| Some((score.kimg, score.value?)));
         if let Some((kimg, value)) = last {
             tile(
-                &name.replace('_', " "),
+                &charts::score_name(name),
                 number(value),
                 &format!("at {} kimg", fixed(kimg, whole(kimg))),
             );
