@@ -43,7 +43,7 @@ impl Chart {
     /// the same one.
     pub fn html(&self, end: f64) -> String {
         let all: Vec<f64> = self.curves.iter().flat_map(Curve::values).collect();
-        let [mut low, mut high] = span(all);
+        let [mut low, mut high] = span(all.clone());
         if self.from_zero {
             (low, high) = (0.0, high.max(1e-9));
         }
@@ -52,6 +52,17 @@ impl Chart {
         let mut html = format!("<figure class=\"chart\">\n<figcaption><h3>{title}</h3>");
         if !self.note.is_empty() {
             let _ = write!(html, "<p>{}</p>", escape(&self.note));
+        }
+        let outside = all.iter().filter(|value| **value < low || **value > high);
+        match outside.count() {
+            0 => {}
+            some => {
+                let values = count(some, "value");
+                let _ = write!(
+                    html,
+                    "<p>{values} outside the frame, so that the rest can be seen.</p>"
+                );
+            }
         }
         html.push_str("</figcaption>\n");
         html.push_str(&self.table());
@@ -394,6 +405,24 @@ mod tests {
                 .unwrap()
                 .starts_with("1 value in the log")
         );
+    }
+
+    #[test]
+    fn a_chart_says_what_is_outside_of_it() {
+        let mut points = wave(100);
+        points[3].1 = Some(1e6);
+        let mut chart = Chart {
+            title: "t".into(),
+            note: String::new(),
+            curves: vec![Curve {
+                label: "c".into(),
+                points,
+            }],
+            from_zero: false,
+        };
+        assert!(chart.html(100.0).contains("<p>1 value outside the frame"));
+        chart.curves[0].points = wave(100);
+        assert!(!chart.html(100.0).contains("outside the frame"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::html::{escape, fixed};
 /// Width of a grid on the page, in CSS pixels, if it can be enlarged so far.
 const WIDTH: u32 = 520;
 /// Width of the wide picture of neighbours.
-const WIDE: u32 = 1100;
+const WIDE: u32 = 720;
 
 /// Samples over time, with real pictures beside them.
 pub(super) fn samples(files: &RunFiles) -> String {

@@ -12,6 +12,7 @@ use super::evaluation::Evaluation;
 use super::files::RunFiles;
 use super::gallery;
 use super::html::{count, escape, fill, fixed, number};
+use crate::train::RunInfo;
 use crate::words;
 
 /// The whole page. The same files and commands give the same bytes.
@@ -123,7 +124,7 @@ fn head(files: &RunFiles, title: &str) -> String {
             .find_map(|score| Some((score.kimg, score.value?)));
         if let Some((kimg, value)) = last {
             tile(
-                &name.replace('_', " "),
+                &charts::score_name(name),
                 number(value),
                 &format!("at {} kimg", fixed(kimg, whole(kimg))),
             );
@@ -180,65 +181,53 @@ fn plots(files: &RunFiles, charts: &[Chart]) -> String {
 
 /// Names and values, side by side.
 fn facts(files: &RunFiles) -> String {
-    let mut rows: Vec<(&str, String)> = Vec::new();
-    let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
-    let info = files.info.as_ref();
-    add("Model", text_setting(files, &["/model/preset", "/preset"]));
-    add(
-        "Loss",
-        text_setting(files, &["/model/gan/loss", "/gan/loss"]).map(|name| name.replace('_', " ")),
-    );
-    add(
-        "Parameters",
-        info.and_then(|info| {
-            let each = info.parameters.iter();
-            let each: Vec<String> = each
-                .map(|(player, number)| format!("{player} {}", fixed(*number as f64, 0)))
-                .collect();
-            (!each.is_empty()).then(|| each.join(", "))
-        }),
-    );
-    add("Learning rates", learning_rates(files));
-    add(
-        "Batch",
-        text_setting(files, &["/model/batch_size", "/batch_size"]),
-    );
-    add(
-        "Rounds",
-        files.log.last().map(|last| fixed(last.round as f64, 0)),
-    );
-    add("Seed", info.map(|info| info.seed.to_string()));
-    add(
-        "Data",
-        info.map(|info| format!("{}, {}", info.data.name, count(info.data.count, "picture"))),
-    );
-    add("Source of the data", text_setting(files, &["/data/source"]));
-    add("Size", picture_size(files));
-    add(
-        "Checksum of the data",
-        info.map(|info| info.data.fingerprint.clone()),
-    );
-    add(
-        "Device",
-        info.map(|info| format!("{}, {}", info.device, info.platform)),
-    );
-    add(
-        "Program",
-        info.map(|info| {
+    let loss = text_setting(files, &["/model/gan/loss", "/gan/loss"]);
+    let rounds = files.log.last().map(|last| fixed(last.round as f64, 0));
+    let of_config = [
+        ("Model", text_setting(files, &["/model/preset", "/preset"])),
+        ("Loss", loss.map(|name| name.replace('_', " "))),
+        ("Learning rates", learning_rates(files)),
+        (
+            "Batch",
+            text_setting(files, &["/model/batch_size", "/batch_size"]),
+        ),
+        ("Rounds", rounds),
+        ("Size", picture_size(files)),
+        ("Source of the data", text_setting(files, &["/data/source"])),
+    ];
+    let rows = of_config
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .chain(files.info.iter().flat_map(info_facts));
+    let rows: String = rows
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(&value)))
+        .collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("<dl class=\"facts\">\n{rows}</dl>\n")
+}
+
+fn info_facts(info: &RunInfo) -> Vec<(&'static str, String)> {
+    let each = info.parameters.iter();
+    let each = each.map(|(player, number)| format!("{player} {}", fixed(*number as f64, 0)));
+    let pictures = count(info.data.count, "picture");
+    let mut facts = vec![
+        ("Parameters", each.collect::<Vec<_>>().join(", ")),
+        ("Data", format!("{}, {pictures}", info.data.name)),
+        ("Seed", info.seed.to_string()),
+        ("Device", format!("{}, {}", info.device, info.platform)),
+        (
+            "Program",
             format!(
                 "{}, gan-core {}, Burn {}",
                 info.program, info.gan_core, info.burn
-            )
-        }),
-    );
-    if rows.is_empty() {
-        return String::new();
-    }
-    let rows: String = rows
-        .iter()
-        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(value)))
-        .collect();
-    format!("<dl class=\"facts\">\n{rows}</dl>\n")
+            ),
+        ),
+        ("Checksum of the data", info.data.fingerprint.clone()),
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
 }
 
 fn picture_size(files: &RunFiles) -> Option<String> {
