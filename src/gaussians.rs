@@ -90,7 +90,7 @@ impl Mixture {
 pub struct Toy {
     /// Rules of the game.
     pub gan: GanConfig,
-    /// Width of the three hidden layers of both players, leaky ReLU.
+    /// Width of the four hidden layers of both players, leaky ReLU.
     pub width: usize,
     /// Real points in a critic step.
     pub batch: usize,
@@ -99,16 +99,16 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// A game with `penalty` or none: 128 units, batches of 256, 2 uniform latents, Adam (0, 0.99) at `2e-3`
-    /// that falls to 0 along a straight line in the last fifth, and an average of the generator over the
-    /// last hundredth or so.
+    /// A game with `penalty` or none: 64 units, batches of 64, 2 uniform latents, Adam (0, 0.99) at `2e-3`
+    /// that falls to 0 along a straight line in the second half, and an average of the generator with a
+    /// half-life of a hundredth of the rounds. Found by trying, with the penalties.
     pub fn new(loss: AdversarialLoss, penalty: Option<PenaltyRule>, rounds: u64) -> Self {
-        let (batch, adam) = (256, OptimizerConfig::adam(2e-3, 0.0, 0.99));
+        let (batch, adam) = (64, OptimizerConfig::adam(2e-3, 0.0, 0.99));
         let mut gan = GanConfig::new(loss, LatentPrior::Uniform { size: 2 }, adam);
         gan.penalty = penalty.map(|rule| PenaltyConfig { rule, every: 1 });
         let kimg = batch as f64 * rounds as f64 / 1e3;
         gan.learning_rate_schedule = Some(LearningRateSchedule::Linear {
-            from_kimg: 0.8 * kimg,
+            from_kimg: 0.5 * kimg,
             until_kimg: kimg,
             factor: 0.0,
         });
@@ -118,7 +118,7 @@ impl Toy {
         });
         Self {
             gan,
-            width: 128,
+            width: 64,
             batch,
             rounds,
         }
@@ -133,7 +133,7 @@ impl Toy {
         let device = Device::flex();
         let player = |inputs, outputs, name: &str| {
             let hidden = self.width;
-            let config = MlpConfig::new([inputs, hidden, hidden, hidden, outputs]);
+            let config = MlpConfig::new([inputs, hidden, hidden, hidden, hidden, outputs]);
             config.init(&mut Stream::new(seed, name, 0), &device.clone().autodiff())
         };
         let latent = self.gan.latent;
