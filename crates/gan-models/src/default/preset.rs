@@ -5,7 +5,7 @@ use gan_core::nn::{
     ImageGeneratorConfig, ImageShape, Initializer, MinibatchStddevConfig, Norm, OutputLayer, Stem,
     Upsample,
 };
-use gan_core::optim::OptimizerConfig;
+use gan_core::optim::{LearningRateSchedule, OptimizerConfig};
 use gan_core::penalty::{PenaltyConfig, PenaltyRule};
 use gan_core::sample::LatentPrior;
 
@@ -20,8 +20,9 @@ use crate::preset::{falling_widths, plain_game};
 ///   lazy R1 penalty ([section 4.1 of StyleGAN2](https://arxiv.org/abs/1912.04958)).
 /// - Pixel normalisation in the generator and minibatch standard deviation in the critic
 ///   ([ProGAN](https://arxiv.org/abs/1710.10196)).
-/// - Adam (0, 0.99) at 3e-3 with batches of 32, and an average of the generator whose half-life grows
-///   with the pictures shown, which stands in for a falling learning rate and needs no known end.
+/// - Adam (0, 0.99) at 3e-3 with batches of 32. From 30,000 pictures on the rate falls with the root of
+///   the pictures shown, and the half-life of the generator's average grows with them: neither needs a
+///   known end. The constant rate stood at a score of 6 after 560 kimg of MNIST, where this one has 4.
 /// - Few latents for small grey pictures, which differ in few ways: 12 instead of 64 took a score of 25
 ///   after 96 kimg of MNIST to 16. Others get 64.
 pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
@@ -84,6 +85,9 @@ pub(crate) fn with_latents(image: ImageShape, latent_size: usize) -> ImageGanCon
             ema: Some(EmaConfig {
                 half_life_kimg: 20.0,
                 ramp_up: Some(0.1),
+            }),
+            learning_rate_schedule: Some(LearningRateSchedule::InverseSquareRoot {
+                from_kimg: 30.0,
             }),
             ..plain_game(LatentPrior::Normal { size: latent_size }, adam)
         },
