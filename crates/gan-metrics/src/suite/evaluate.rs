@@ -125,7 +125,7 @@ impl Sets<'_> {
         let [real, fake] = self.pairs();
         let mut config = self.config.kernel;
         if config.subset_size > real.count() {
-            config.subset_size = real.count().div_ceil(2);
+            config.subset_size = real.count().div_ceil(2).max(2);
         }
         let distance = kernel_distance(&real, &fake, config)?;
         let how = format!(
