@@ -151,6 +151,7 @@ fn products_planes_and_classifiers_of_convolutions_are_pytorchs() {
             input: ClassInput::Plane,
             head: LabelHead::auxiliary(),
             network: ImageCriticConfig::Conv(critic),
+            reader: None,
         },
     );
 }
