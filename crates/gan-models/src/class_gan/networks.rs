@@ -57,6 +57,7 @@ pub enum ClassGeneratorConfig {
 /// Configuration of any critic of pictures of a class; `kind` says which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // There is one per program.
 pub enum ClassCriticConfig {
     /// Any critic of pictures, with a head for the class.
     Image {

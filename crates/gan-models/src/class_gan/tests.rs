@@ -216,7 +216,8 @@ fn a_game_of_classes_plays_every_term_and_goes_on_to_the_bit() {
 fn every_term_changes_a_game_of_classes() {
     let all = with_every_term(AugmentConfig::DiffAugment(DiffAugmentConfig::default())).gan;
     let plain = small("acgan");
-    let edits: [(&str, fn(&mut GanConfig, &GanConfig)); 9] = [
+    type Edit = fn(&mut GanConfig, &GanConfig);
+    let edits: [(&str, Edit); 9] = [
         ("augment", |c, all| c.augment = all.augment),
         ("drift", |c, all| c.drift = all.drift),
         ("lecam", |c, all| c.lecam = all.lecam),

@@ -3,7 +3,7 @@ use gan_core::nn::{Activation, ConvCriticConfig, ImageShape, Initializer, LabelH
 use gan_core::sample::Condition;
 
 use super::ReaderConfig;
-use crate::cgan::{cgan_conv, class_critic, class_generator};
+use crate::cgan::{class_critic, class_generator};
 use crate::class_gan::{ClassCriticConfig, ClassGanConfig, ClassInput};
 use crate::preset::falling_widths;
 
@@ -45,7 +45,6 @@ pub(crate) fn infogan(image: ImageShape) -> ClassGanConfig {
         gan: base.gan,
         batch_size: 64,
         total_kimg: 160.0,
-        ..cgan_conv(image, condition.choices())
     }
 }
 
