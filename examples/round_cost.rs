@@ -121,6 +121,9 @@ fn game(preset_name: &str, name: &str, change: &Value) -> Result<(ImageGan, usiz
             ImageCriticConfig::Mlp(critic) => {
                 critic.spectral_norm = Some(SpectralNormConfig::default())
             }
+            ImageCriticConfig::Autoencoder(_) => {
+                return Err(Failure::new("an autoencoder has no spectral norm"));
+            }
         }
     }
     let device = Device::flex();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn::prelude::*;
-use gan_core::game::{Clock, Game};
+use gan_core::game::{Clock, Game, SampleRequest};
 use gan_core::train::{
     BoxError, Command, DataInfo, End, Evaluate, Every, Log, LossPlot, Outcome, ReportPage, RunDir,
     RunInfo, Samples, ShowProgress, TrainError, Trainer, write_report,
@@ -32,6 +32,8 @@ use crate::{draw_losses, draw_metrics};
 const REALS: usize = 64;
 /// Samples side by side on a picture of the run.
 const COLUMNS: usize = 8;
+/// Steps of a continuous code on a picture of what it does.
+const SWEEP: usize = 11;
 /// Pictures decoded for the report on the data.
 const LOOKED_AT: usize = 64;
 
@@ -183,7 +185,24 @@ impl<M: Model> Session<M> {
             loader.next().map(|batch| batch.map(game_batch::<M>))
         });
         let outcome = outcome.inspect_err(|error| self.report_divergence(&run, error))?;
+        self.draw_sweeps(&run, game)?;
         self.tell_what_next(&run, &outcome, begin.elapsed());
+        Ok(())
+    }
+
+    /// `code-1.png`, …: what each continuous code of the model does.
+    fn draw_sweeps(&self, run: &RunDir, game: &M::Game) -> Result<(), Failure> {
+        let mut stream = Samples::stream(self.config.seed);
+        let model = &self.config.model;
+        let sweeps = model.sweeps(SWEEP, &mut stream, &self.backend.device);
+        for (index, rows) in sweeps.into_iter().enumerate() {
+            let pictures = game.sample(&SampleRequest {
+                latents: rows.joined(),
+                averaged: true,
+            });
+            let path = run.path().join(format!("code-{}.png", index + 1));
+            write_grid(&path, &pictures, PixelRange::Signed, SWEEP)?;
+        }
         Ok(())
     }
 

@@ -333,7 +333,7 @@ impl Trained {
         // A checkpoint knows the critic as one of several kinds.
         match restore_module(ImageCritic::Conv(fresh), CRITIC, state.group(CRITIC)?)? {
             ImageCritic::Conv(critic) => Ok(critic),
-            ImageCritic::Mlp(_) => Err(not_convolutional()),
+            ImageCritic::Mlp(_) | ImageCritic::Autoencoder(_) => Err(not_convolutional()),
         }
     }
 

@@ -31,6 +31,7 @@ fn small(name: &str) -> ImageGanConfig {
     match &mut config.critic {
         ImageCriticConfig::Mlp(critic) => critic.widths = vec![32],
         ImageCriticConfig::Conv(critic) => critic.widths = vec![8, 8],
+        ImageCriticConfig::Autoencoder(critic) => critic.encoder.widths = vec![8, 8],
     }
     config
 }

@@ -152,6 +152,22 @@ impl Model for ClassGanConfig {
         }
     }
 
+    /// From −2 to 2, twice as far as in training, as in the paper of InfoGAN; one latent for all.
+    fn sweeps(&self, columns: usize, stream: &mut Stream, device: &Device) -> Vec<Rows> {
+        let Condition::Code { continuous, .. } = self.condition else {
+            return Vec::new();
+        };
+        let latent = self.gan.latent.draw(1, stream, device);
+        let sweep = |number| {
+            let condition = self.condition.sweep(number, 2.0, columns, device);
+            Rows {
+                latents: latent.clone().repeat_dim(0, condition.dims()[0]),
+                condition: Some(condition),
+            }
+        };
+        (0..continuous).map(sweep).collect()
+    }
+
     fn rows(
         &self,
         seeds: &[u64],

@@ -1,17 +1,26 @@
 //! GAN papers on [`gan_core`]: networks, games and presets, one folder per paper.
 
 mod acgan;
+mod began;
 pub mod biggan;
+mod boundary_seeking;
 pub mod cgan;
 mod class_gan;
 mod dcgan;
 mod default;
+mod dragan;
+mod ebgan;
 mod image_gan;
+mod improved;
 mod infogan;
+mod lsgan;
 mod model;
 mod preset;
+mod relativistic;
 mod semi_supervised;
+mod softmax;
 mod vanilla;
+mod wgan;
 
 pub use class_gan::{
     ClassCriticConfig, ClassGanConfig, ClassGenerator, ClassGeneratorConfig, ClassInput,
@@ -19,6 +28,7 @@ pub use class_gan::{
 };
 pub use dcgan::dcgan_with_base;
 pub use image_gan::{ImageGan, ImageGanConfig};
+pub use infogan::{Reader, ReaderConfig};
 pub use model::{Model, Rows};
 pub use preset::{CLASS_PRESETS, PRESETS, class_preset, preset};
 pub use semi_supervised::{ImageSemiSupervised, SemiSupervisedConfig};

@@ -102,6 +102,13 @@ pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'sta
         }
     }
 
+    /// What shows the meaning of each continuous code: rows of pictures in which it moves, `columns` side
+    /// by side, a row per choice. Default: there are no codes.
+    fn sweeps(&self, columns: usize, stream: &mut Stream, device: &Device) -> Vec<Rows> {
+        let _ = (columns, stream, device);
+        Vec::new()
+    }
+
     /// One row per seed: the same latent for the same seed whatever the others; and the class in the
     /// same place of `classes`, if there are classes.
     fn rows(

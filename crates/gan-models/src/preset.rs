@@ -3,14 +3,29 @@
 use gan_core::error::ConfigError;
 use gan_core::game::GanConfig;
 use gan_core::loss::AdversarialLoss;
-use gan_core::nn::ImageShape;
+use gan_core::nn::{ImageCriticConfig, ImageShape, Norm};
 use gan_core::optim::OptimizerConfig;
 use gan_core::sample::LatentPrior;
 
 use crate::{ClassGanConfig, ImageGanConfig};
 
 /// The names that [`preset`] knows.
-pub const PRESETS: [&str; 3] = ["default", "dcgan", "vanilla"];
+pub const PRESETS: [&str; 14] = [
+    "default",
+    "dcgan",
+    "vanilla",
+    "lsgan",
+    "wgan",
+    "wgan-gp",
+    "dragan",
+    "rsgan",
+    "ragan",
+    "ebgan",
+    "began",
+    "softmax",
+    "boundary-seeking",
+    "improved",
+];
 
 /// The configuration called `name`, for pictures of the shape `image`.
 ///
@@ -19,6 +34,16 @@ pub const PRESETS: [&str; 3] = ["default", "dcgan", "vanilla"];
 /// | `default` | a small convolutional GAN with R1, minibatch stddev and an average: ours |
 /// | `dcgan` | [Radford et al. 2015](https://arxiv.org/abs/1511.06434) |
 /// | `vanilla` | the tutorial form of [Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661) |
+/// | `lsgan` | [Mao et al. 2016](https://arxiv.org/abs/1611.04076) |
+/// | `wgan` | [Arjovsky et al. 2017](https://arxiv.org/abs/1701.07875) |
+/// | `wgan-gp` | [Gulrajani et al. 2017](https://arxiv.org/abs/1704.00028) |
+/// | `dragan` | [Kodali et al. 2017](https://arxiv.org/abs/1705.07215) |
+/// | `rsgan`, `ragan` | [Jolicoeur-Martineau 2018](https://arxiv.org/abs/1807.00734) |
+/// | `ebgan` | [Zhao et al. 2016](https://arxiv.org/abs/1609.03126) |
+/// | `began` | [Berthelot et al. 2017](https://arxiv.org/abs/1703.10717) |
+/// | `softmax` | [Lin 2017](https://arxiv.org/abs/1704.06191) |
+/// | `boundary-seeking` | [Hjelm et al. 2017](https://arxiv.org/abs/1702.08431) |
+/// | `improved` | [Salimans et al. 2016](https://arxiv.org/abs/1606.03498) |
 ///
 /// # Errors
 ///
@@ -29,6 +54,17 @@ pub fn preset(name: &str, image: ImageShape) -> Result<ImageGanConfig, ConfigErr
         "default" => Ok(crate::default::default(image)),
         "dcgan" => Ok(crate::dcgan::dcgan(image)),
         "vanilla" => Ok(crate::vanilla::vanilla(image)),
+        "lsgan" => Ok(crate::lsgan::lsgan(image)),
+        "wgan" => Ok(crate::wgan::wgan(image)),
+        "wgan-gp" => Ok(crate::wgan::wgan_gp(image)),
+        "dragan" => Ok(crate::dragan::dragan(image)),
+        "rsgan" => Ok(crate::relativistic::rsgan(image)),
+        "ragan" => Ok(crate::relativistic::ragan(image)),
+        "ebgan" => Ok(crate::ebgan::ebgan(image)),
+        "began" => Ok(crate::began::began(image)),
+        "softmax" => Ok(crate::softmax::softmax(image)),
+        "boundary-seeking" => Ok(crate::boundary_seeking::boundary_seeking(image)),
+        "improved" => Ok(crate::improved::improved(image)),
         _ => {
             let allowed = format!("one of {}", PRESETS.join(", "));
             Err(ConfigError::new("preset", name, allowed))
@@ -124,6 +160,20 @@ pub(crate) fn plain_game(latent: LatentPrior, optimizer: OptimizerConfig) -> Gan
     GanConfig::new(AdversarialLoss::NonSaturating, latent, optimizer)
 }
 
+/// The preset `dcgan` with another normalisation in the critic, which a penalty can go through.
+pub(crate) fn dcgan_without_batch_norm(
+    name: &str,
+    image: ImageShape,
+    norm: Norm,
+) -> ImageGanConfig {
+    let mut config = crate::dcgan::dcgan(image);
+    config.preset = name.into();
+    if let ImageCriticConfig::Conv(critic) = &mut config.critic {
+        critic.norm = norm;
+    }
+    config
+}
+
 /// `count` widths that halve down to `narrowest`, none above `widest`.
 pub(crate) fn falling_widths(count: usize, narrowest: usize, widest: usize) -> Vec<usize> {
     (0..count)
@@ -178,6 +228,42 @@ mod tests {
         assert_eq!(counts("dcgan", 3, 32), [1_068_931, 663_361]);
     }
 
+    /// 1 × 28 × 28 on the networks of `dcgan`: 7 × 7 × 128 and 14 × 14 × 64.
+    #[test]
+    fn the_presets_on_dcgans_networks_have_its_parameters() {
+        let [generator, critic] = counts("dcgan", 1, 28);
+        for name in [
+            "lsgan",
+            "wgan",
+            "rsgan",
+            "ragan",
+            "softmax",
+            "boundary-seeking",
+        ] {
+            assert_eq!(counts(name, 1, 28), [generator, critic], "{name}");
+        }
+        // Layer normalisation needs the bias that batch normalisation takes away.
+        for name in ["wgan-gp", "dragan"] {
+            assert_eq!(counts(name, 1, 28), [generator, critic + 128], "{name}");
+        }
+        let features = 128 * 49;
+        let seen = critic + 100 + features * 500;
+        assert_eq!(counts("improved", 1, 28), [generator, seen]);
+        let encoder = 32 * 16 + 32 + 32 * 64 * 16 + 2 * 64 + 64 * 49 * 64 + 64;
+        let decoder = 64 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 16 + 1;
+        assert_eq!(counts("ebgan", 1, 28), [generator, encoder + decoder]);
+    }
+
+    #[test]
+    fn began_has_its_parameters() {
+        let conv = |from: usize, to: usize| from * to * 9 + to;
+        let stem = 64 * 32 * 49 + 32 * 49;
+        let draws = stem + 4 * conv(32, 32) + conv(32, 1);
+        let encoder = conv(1, 64) + conv(64, 64) + conv(64, 96) + conv(96, 96);
+        let code = 96 * 49 * 64 + 64;
+        assert_eq!(counts("began", 1, 28), [draws, encoder + code + draws]);
+    }
+
     #[test]
     fn default_is_small() {
         let generator = 12 * 64 * 49 + 64 * 49 + 64 * 32 * 16 + 32 + 32 * 32 * 9 + 32 + 32 * 16 + 1;
@@ -207,6 +293,14 @@ mod tests {
             plain_game(LatentPrior::Uniform { size: 100 }, adam(0.5))
         );
         assert_eq!(dcgan.batch_size, 128);
+        let wgan = preset("wgan", ImageShape::new(3, 64)).unwrap();
+        assert_eq!(wgan.gan.critic_optimizer.lr(), 5e-5);
+        assert_eq!((wgan.gan.critic_steps, wgan.batch_size), (5, 320));
+        assert_eq!(wgan.gan.weight_clip, Some(0.01));
+        let wgan_gp = preset("wgan-gp", ImageShape::new(3, 64)).unwrap();
+        let adam = OptimizerConfig::adam(1e-4, 0.0, 0.9);
+        assert_eq!(wgan_gp.gan.critic_optimizer, adam);
+        assert_eq!((wgan_gp.gan.critic_steps, wgan_gp.batch_size), (5, 320));
     }
 
     #[test]
@@ -228,7 +322,10 @@ mod tests {
         let error = preset("stylegan", ImageShape::new(1, 28)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`preset` is stylegan; it must be one of default, dcgan, vanilla"
+            format!(
+                "`preset` is stylegan; it must be one of {}",
+                PRESETS.join(", ")
+            )
         );
         let error = preset("vanilla", ImageShape::new(1, 30)).unwrap_err();
         assert_eq!(error.field, "image.size");

@@ -42,6 +42,16 @@ impl Affine {
         }
     }
 
+    /// The picture is sheared after what has been done so far: a row is moved to the right by `slope`
+    /// times its place below the centre.
+    pub(super) fn shear(self, slope: Tensor<1>) -> Self {
+        Self {
+            b: self.b - self.a.clone() * slope.clone(),
+            d: self.d - self.c.clone() * slope,
+            ..self
+        }
+    }
+
     /// The picture is turned by `angle` after what has been done so far, in radians, from right to down.
     pub(super) fn rotate(self, angle: Tensor<1>) -> Self {
         let (sin, cos) = (angle.clone().sin(), angle.cos());

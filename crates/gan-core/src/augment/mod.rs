@@ -12,6 +12,7 @@ mod affine;
 mod bands;
 mod diff_augment;
 mod pipeline;
+mod tilt;
 mod warp;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor};
@@ -22,6 +23,7 @@ pub use adaptive::{Adaptive, AdaptiveConfig};
 pub(crate) use diff_augment::draw_move_warp;
 pub use diff_augment::{DiffAugmentConfig, DiffAugmentPolicy};
 pub use pipeline::PipelineConfig;
+pub use tilt::TiltConfig;
 pub use warp::Warp;
 
 use crate::dual::Dual;

@@ -1,16 +1,18 @@
 //! The game of two players who know classes or codes.
 
+mod parts;
+
 use burn::prelude::*;
 
+use self::parts::{CriticStep, Rows, Samples, judge_both};
+use super::gan::terms::{Ask, Seen, Terms};
 use super::gan::{Draws, unless_broken};
 use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, GanConfig, Player, Report, SampleRequest, State, StateError};
 use crate::error::ConfigError;
 use crate::loss::Objective;
-use crate::nn::{BoundCritic, ClassCritic, Critic, Generator, Verdict, one_hot};
-use crate::penalty::{
-    Penalty, PenaltyPoints, clip_weights, judge_and_penalize, orthogonal_penalty,
-};
+use crate::nn::{BoundCritic, ClassCritic, Generator, one_hot};
+use crate::penalty::{Penalty, PenaltyPoints, clip_weights};
 use crate::rng::Stream;
 use crate::sample::Condition;
 
@@ -29,13 +31,15 @@ pub struct ClassBatch {
 ///
 /// The generator takes rows `latent ‖ condition`, so that [`SampleRequest::latents`] says what is to
 /// be drawn. Every critic step gets a part of the batch with its labels, and as many generated
-/// pictures of random classes; the generator step draws random classes again.
+/// pictures of random classes; the generator step draws random classes again. All terms and
+/// augmentations of [`Gan`](super::Gan) are played; heads see pictures as augmented as the critic does.
 ///
 /// Reported is what [`Gan`](super::Gan) reports, and
 ///
 /// | name | meaning |
 /// | --- | --- |
 /// | `critic_class`, `generator_class` | what they minimise beside the adversarial loss, for heads that have a loss |
+/// | `critic_real` | what the critic learns from real pictures [alone](ClassCritic::real_loss), if anything |
 ///
 /// A loss or a gradient that is not finite moves nobody.
 #[derive(Debug)]
@@ -44,21 +48,7 @@ pub struct ClassGan<G: Generator<4>, C: ClassCritic> {
     condition: Condition,
     objective: Box<dyn Objective>,
     pair: Pair<G, C>,
-}
-
-/// What a critic step has to say; all `[1]` and off the tape.
-struct CriticStep {
-    loss: Tensor<1>,
-    class: Option<Tensor<1>>,
-    beliefs: (Tensor<1>, Tensor<1>),
-    penalty: Option<Tensor<1>>,
-    gradient_norm: Tensor<1>,
-}
-
-/// Pictures on the tape's device, and their conditions, `[batch, width]`.
-struct Samples {
-    images: Tensor<4>,
-    classes: Tensor<2>,
+    terms: Terms<G, C>,
 }
 
 impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
@@ -67,9 +57,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     ///
     /// # Errors
     ///
-    /// If the configuration or the condition is not valid, the generator takes rows of another size,
-    /// or the configuration has a term that this game does not play: augmentation, drift, LeCam,
-    /// consistency, historical averages, feature matching, pulling away, top-k.
+    /// If the configuration or the condition is not valid, or the generator takes rows of another size.
     ///
     /// # Panics
     ///
@@ -81,12 +69,13 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         critic: C,
     ) -> Result<Self, ConfigError> {
         condition.validate()?;
-        refuse_unplayed(&config)?;
         let row_size = config.latent.size() + condition.width();
-        let smoothing = config.label_smoothing.unwrap_or(0.0);
+        let pair = Pair::new(&config, row_size, generator, critic)?;
+        let (generator, critic) = (pair.generator.module(), pair.critic.module());
         Ok(Self {
-            pair: Pair::new(&config, row_size, generator, critic)?,
-            objective: Box::new(config.loss.with_label_smoothing(smoothing)?),
+            objective: config.objective(&pair.device)?,
+            terms: Terms::new(&config, generator, critic, &pair.device),
+            pair,
             condition,
             config,
         })
@@ -127,31 +116,27 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     ) -> CriticStep {
         let rows = self.rows(real.images.dims()[0], draws, classes);
         let images = self.pair.generator.opponent().generate(rows.row());
-        let fake = Samples {
+        let mut noisy = |images: Tensor<4>, classes: &Tensor<2>| Samples {
             images: draws.add_noise(images),
-            classes: rows.classes,
+            classes: classes.clone(),
         };
-        let real = Samples {
-            images: draws.add_noise(real.images),
-            ..real
-        };
+        let fake = noisy(images, &rows.classes);
+        let real = noisy(real.images, &real.classes);
+        let seen = [&real, &fake].map(|samples| samples.changed(|x| draws.warp(x)));
         let critic = self.pair.critic.module();
-        let (on_real, on_fake) = judge_both(critic, &real, &fake);
-        let (r, f) = (on_real.score.primal.clone(), on_fake.score.primal.clone());
-        let beliefs = self.objective.beliefs(r.clone().inner(), f.clone().inner());
+        let (on_real, on_fake) = judge_both(critic, &seen[0], &seen[1]);
+        let scores = [&on_real, &on_fake].map(|verdict| verdict.score.primal.clone());
+        let [r, f] = scores.clone();
         let loss = self.objective.critic_loss(r, f);
         let reported = loss.clone().inner();
         let class = critic.critic_class_loss((&on_real, &real.classes), (&on_fake, &fake.classes));
+        let alone = critic.real_loss(&real.images, &mut draws.alone);
 
+        let terms = self.critic_terms(scores.clone(), seen, rows.latents, clock, draws);
         let penalty = self.penalty(real, fake, clock, draws);
         let mut total = loss;
-        if let Some(class) = &class {
-            total = total + class.clone();
-        }
-        if let Some(weight) = self.config.orthogonal.map(|both| both.critic)
-            && weight > 0.0
-        {
-            total = total + orthogonal_penalty(critic) * weight;
+        for term in [&class, &alone, &terms].into_iter().flatten() {
+            total = total + term.clone();
         }
         if let Some(penalty) = &penalty {
             total = total + penalty.surrogate.clone();
@@ -161,13 +146,46 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
             let clip = |critic| clip_weights(critic, limit);
             self.pair.critic.change(clip);
         }
+        let [r, f] = scores.map(Tensor::inner);
+        let beliefs = self.objective.beliefs(r.clone(), f.clone());
+        self.objective.observe(r.clone(), f.clone());
+        self.terms.observe(r, f);
         CriticStep {
             loss: reported,
             class: class.map(Tensor::inner),
+            alone: alone.map(Tensor::inner),
             beliefs,
             penalty: penalty.map(|penalty| penalty.value),
+            terms: terms.map(Tensor::inner),
             gradient_norm: step.gradient_norm,
         }
+    }
+
+    /// What the critic minimises besides, asked about the same classes again.
+    fn critic_terms(
+        &self,
+        scores: [Tensor<2>; 2],
+        [real, fake]: [Samples; 2],
+        latents: Tensor<2>,
+        clock: &Clock,
+        draws: &mut Draws,
+    ) -> Option<Tensor<1>> {
+        let critic = self.pair.critic.module();
+        let score = |x: Tensor<4>, y: &Tensor<2>| critic.judge(x.into(), y).score.primal;
+        let ask = Ask {
+            real: &|x| score(x, &real.classes),
+            fake: &|x| score(x, &fake.classes),
+            generate: &|latents| {
+                let row = Tensor::cat(vec![latents, fake.classes.clone()], 1);
+                self.pair.generator.opponent().generate(row)
+            },
+        };
+        let seen = Seen {
+            scores,
+            samples: [real.images.clone(), fake.images.clone()],
+            latents,
+        };
+        self.terms.of_critic(critic, seen, &ask, clock, draws)
     }
 
     /// The generator learns to please the critic. `healthy` is 1, or NaN if it must not move.
@@ -175,31 +193,47 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         &mut self,
         real: Samples,
         healthy: Tensor<1>,
-        draws: &mut Draws,
-        classes: &mut Stream,
+        clock: &Clock,
+        (draws, classes): (&mut Draws, &mut Stream),
         report: Report,
     ) -> Report {
         let rows = self.rows(real.images.dims()[0], draws, classes);
-        let fake = draws.add_noise(self.pair.generator.module().generate(rows.row()));
+        let generator = self.pair.generator.module();
+        let fake = generator.generate(rows.row());
+        let noisy = draws.add_noise(fake.clone());
         let critic = self.pair.critic.opponent();
-        let on_real = self.objective.needs_real_for_generator().then(|| {
+        let needs_real =
+            self.objective.needs_real_for_generator() || self.config.feature_matching.is_some();
+        let on_real = needs_real.then(|| {
             let images = draws.add_noise(real.images);
-            critic.judge(images.into(), &real.classes).score.primal
+            critic.judge(draws.warp(images).into(), &real.classes)
         });
-        let on_fake = critic.judge(fake.into(), &rows.classes);
-        let loss = self
-            .objective
-            .generator_loss(on_real, on_fake.score.primal.clone());
+        let on_fake = critic.judge(draws.warp(noisy).into(), &rows.classes);
+        let best = match self.config.top_k {
+            Some(top_k) => top_k.select(on_fake.score.primal.clone(), clock),
+            None => on_fake.score.primal.clone(),
+        };
+        let features = [on_real.as_ref(), Some(&on_fake)]
+            .map(|verdict| verdict.map(|verdict| verdict.features.clone()));
+        let on_real = on_real.map(|verdict| verdict.score.primal);
+        let loss = self.objective.generator_loss(on_real, best);
         let mut report = report.with("generator", loss.clone());
         let mut total = loss;
         if let Some(class) = critic.generator_class_loss(&on_fake, &rows.classes) {
             report = report.with("generator_class", class.clone());
             total = total + class;
         }
-        if let Some(weight) = self.config.orthogonal.map(|both| both.generator)
-            && weight > 0.0
-        {
-            total = total + orthogonal_penalty(self.pair.generator.module()) * weight;
+        let generate = |latents| {
+            let row = Tensor::cat(vec![latents, rows.classes.clone()], 1);
+            generator.generate(row)
+        };
+        let made = (fake, rows.latents.clone());
+        let terms = self
+            .terms
+            .of_generator(generator, features, made, generate, draws);
+        if let Some(terms) = terms {
+            report = report.with("generator_terms", terms.clone());
+            total = total + terms;
         }
         let total = unless_broken(total) * Tensor::from_inner(healthy);
         let step = self.pair.generator.minimize(total);
@@ -227,9 +261,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let points = points.draw(real.images, fake.images, &mut draws.penalty);
         let critic = self.pair.critic.module().clone();
         let bound = BoundCritic { critic, classes };
-        let judge = |bound: &BoundCritic<C>, x| bound.score(x);
-        let weight = config.every as f64;
-        Some(judge_and_penalize(&config.rule, weight, &bound, points, judge).1)
+        Some(draws.penalize(&config, &bound, points).1)
     }
 
     fn rows(&self, count: usize, draws: &mut Draws, classes: &mut Stream) -> Rows {
@@ -257,18 +289,6 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     }
 }
 
-/// What the generator takes.
-struct Rows {
-    latents: Tensor<2>,
-    classes: Tensor<2>,
-}
-
-impl Rows {
-    fn row(&self) -> Tensor<2> {
-        Tensor::cat(vec![self.latents.clone(), self.classes.clone()], 1)
-    }
-}
-
 impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
     type Batch = ClassBatch;
 
@@ -284,6 +304,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
         let pictures = Tensor::from_inner(batch.images.inner());
         self.pair.begin_round(clock);
         let mut draws = Draws::new(&self.config, clock);
+        draws.warp = self.terms.draw_warp(part, pictures.dims(), clock);
         let mut random_classes = clock.stream("classes");
 
         let mut healthy = Tensor::ones([1], &pictures.device().without_autodiff());
@@ -302,14 +323,25 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
             .with("critic", critic.loss)
             .with("d_real", critic.beliefs.0)
             .with("d_fake", critic.beliefs.1);
-        if let Some(class) = critic.class {
-            report = report.with("critic_class", class);
+        for (name, value) in [
+            ("critic_class", critic.class),
+            ("critic_real", critic.alone),
+            ("penalty", critic.penalty),
+            ("critic_terms", critic.terms),
+            ("augment_p", self.terms.augment_probability()),
+        ] {
+            if let Some(value) = value {
+                report = report.with(name, value);
+            }
         }
-        if let Some(penalty) = critic.penalty {
-            report = report.with("penalty", penalty);
+        for (name, value) in self.objective.readings() {
+            report = report.with(name, value);
         }
         report = report.with("critic_gradient", critic.gradient_norm);
-        report = self.generator_step(real, healthy, &mut draws, &mut random_classes, report);
+        let random = (&mut draws, &mut random_classes);
+        report = self.generator_step(real, healthy, clock, random, report);
+        self.terms
+            .end_round(self.pair.generator.module(), self.pair.critic.module());
         self.pair.follow(clock, images);
         report
     }
@@ -332,11 +364,16 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
     }
 
     fn state(&self) -> State {
-        self.pair.state()
+        let mut state = self.pair.state();
+        self.objective.save(&mut state);
+        self.terms.save(&mut state);
+        state
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
-        self.pair.restore(state)
+        self.pair.restore(state)?;
+        self.objective.load(state)?;
+        self.terms.load(state)
     }
 
     fn scale_learning_rate(&mut self, factor: f64) {
@@ -346,38 +383,4 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
     fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
         self.pair.parameter_counts()
     }
-}
-
-/// Terms of [`Gan`](super::Gan) that this game does not play must not be silently left out.
-pub(super) fn refuse_unplayed(config: &GanConfig) -> Result<(), ConfigError> {
-    let terms = [
-        ("augment", config.augment.is_some()),
-        ("drift", config.drift.is_some()),
-        ("lecam", config.lecam.is_some()),
-        ("consistency", config.consistency.is_some()),
-        ("historical_average", config.historical_average.is_some()),
-        ("feature_matching", config.feature_matching.is_some()),
-        ("pull_away", config.pull_away.is_some()),
-        ("top_k", config.top_k.is_some()),
-    ];
-    match terms.iter().find(|(_, is_set)| *is_set) {
-        Some((field, _)) => {
-            let allowed = "left out: this game does not play it";
-            Err(ConfigError::new(*field, "set", allowed))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The verdicts on both, in one pass where samples do not see each other.
-fn judge_both<C: ClassCritic>(critic: &C, real: &Samples, fake: &Samples) -> (Verdict, Verdict) {
-    let judge = |samples: &Samples| critic.judge(samples.images.clone().into(), &samples.classes);
-    if critic.couples_samples() {
-        return (judge(real), judge(fake));
-    }
-    let both = Samples {
-        images: Tensor::cat(vec![real.images.clone(), fake.images.clone()], 0),
-        classes: Tensor::cat(vec![real.classes.clone(), fake.classes.clone()], 0),
-    };
-    judge(&both).split(real.images.dims()[0])
 }

@@ -1,23 +1,23 @@
 //! The game of two players: any generator, any critic, any adversarial loss.
 
 mod config;
+mod draws;
 mod scores;
-mod terms;
+pub(super) mod terms;
 
 use burn::module::Module;
 use burn::prelude::*;
 
 pub use config::{GanConfig, InstanceNoise};
 
-use self::terms::Terms;
+pub(super) use self::draws::Draws;
+use self::terms::{Ask, Seen, Terms};
 use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, Player, Report, SampleRequest, State, StateError};
-use crate::augment::Warp;
 use crate::error::ConfigError;
 use crate::loss::Objective;
 use crate::nn::{Critic, Generator};
 use crate::penalty::clip_weights;
-use crate::rng::Stream;
 
 /// A generator against a critic, Algorithm 1 of
 /// [Generative Adversarial Networks](https://arxiv.org/abs/1406.2661) and its descendants.
@@ -49,18 +49,6 @@ pub struct Gan<G: Module, C: Module, const D: usize> {
     objective: Box<dyn Objective>,
     pair: Pair<G, C>,
     terms: Terms<G, C>,
-}
-
-/// The random numbers of a round. One stream per purpose, so that turning one thing on does not
-/// change what the others draw.
-pub(super) struct Draws {
-    pub(super) latents: Stream,
-    noise: Stream,
-    pub(super) penalty: Stream,
-    consistency: Stream,
-    noise_std: f64,
-    /// What everything goes through before the critic sees it.
-    warp: Warp,
 }
 
 /// What a generator step has to say; all `[1]` and off the tape.
@@ -101,11 +89,10 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             let allowed = "left out, or the critic must implement `score_with_features`";
             return Err(ConfigError::new(field, "on", allowed));
         }
-        let smoothing = config.label_smoothing.unwrap_or(0.0);
         let pair = Pair::new(&config, config.latent.size(), generator, critic)?;
         let (generator, critic) = (pair.generator.module(), pair.critic.module());
         Ok(Self {
-            objective: Box::new(config.loss.with_label_smoothing(smoothing)?),
+            objective: config.objective(&pair.device)?,
             terms: Terms::new(&config, generator, critic, &pair.device),
             config,
             pair,
@@ -151,7 +138,19 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let loss = self.objective.critic_loss(on_real.clone(), on_fake.clone());
         let reported = loss.clone().inner();
 
-        let terms = self.critic_terms([on_real, on_fake], seen, latents, clock, draws);
+        let critic = self.pair.critic.module();
+        let score = |x: Tensor<D>| critic.score(x.into()).primal;
+        let ask = Ask {
+            real: &score,
+            fake: &score,
+            generate: &|latents| self.pair.generator.opponent().generate(latents),
+        };
+        let seen = Seen {
+            scores: [on_real, on_fake],
+            samples: seen,
+            latents,
+        };
+        let terms = self.terms.of_critic(critic, seen, &ask, clock, draws);
         let mut total = loss;
         if let Some(terms) = &terms {
             total = total + terms.clone();
@@ -210,7 +209,12 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             .objective
             .generator_loss(on_real.map(|(scores, _)| scores), best);
         let reported = loss.clone().inner();
-        let terms = self.generator_terms(features, fake, latents, draws);
+        let generator = self.pair.generator.module();
+        let generate = |latents| generator.generate(latents);
+        let made = (fake, latents);
+        let terms = self
+            .terms
+            .of_generator(generator, features, made, generate, draws);
         let mut total = loss;
         if let Some(terms) = &terms {
             total = total + terms.clone();
@@ -254,7 +258,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
         let batch = Tensor::from_inner(batch.inner());
         self.pair.begin_round(clock);
         let mut draws = Draws::new(&self.config, clock);
-        draws.warp = self.draw_warp(part, batch.dims(), clock);
+        draws.warp = self.terms.draw_warp(part, batch.dims(), clock);
 
         let mut healthy = Tensor::ones([1], &batch.device().without_autodiff());
         let mut last = None;
@@ -335,34 +339,6 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
 
     fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
         self.pair.parameter_counts()
-    }
-}
-
-impl Draws {
-    pub(super) fn new(config: &GanConfig, clock: &Clock) -> Self {
-        Self {
-            latents: clock.stream("latents"),
-            noise: clock.stream("instance-noise"),
-            penalty: clock.stream("penalty"),
-            consistency: clock.stream("consistency"),
-            noise_std: config
-                .instance_noise
-                .map_or(0.0, |noise| noise.std_at(clock)),
-            warp: Warp::default(),
-        }
-    }
-
-    pub(super) fn add_noise<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
-        if self.noise_std == 0.0 {
-            return x;
-        }
-        let noise = self.noise.normal(x.dims(), &x.device());
-        x + noise * self.noise_std
-    }
-
-    /// What the critic sees of `x`.
-    fn warp<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.warp.apply_to_samples(x.into()).primal
     }
 }
 

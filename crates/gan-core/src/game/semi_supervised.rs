@@ -2,7 +2,6 @@
 
 use burn::prelude::*;
 
-use super::class_gan::refuse_unplayed;
 use super::gan::{Draws, unless_broken};
 use super::pair::Pair;
 use super::{Clock, Game, GanConfig, Player, Report, SampleRequest, State, StateError};
@@ -217,5 +216,27 @@ impl<G: Generator<4>, C: ClassCritic> Game for SemiSupervised<G, C> {
 
     fn parameter_counts(&self) -> Vec<(&'static str, usize)> {
         self.pair.parameter_counts()
+    }
+}
+
+/// Terms of [`Gan`](super::Gan) that this game does not play must not be silently left out.
+fn refuse_unplayed(config: &GanConfig) -> Result<(), ConfigError> {
+    let terms = [
+        ("balance", config.balance.is_some()),
+        ("augment", config.augment.is_some()),
+        ("drift", config.drift.is_some()),
+        ("lecam", config.lecam.is_some()),
+        ("consistency", config.consistency.is_some()),
+        ("historical_average", config.historical_average.is_some()),
+        ("feature_matching", config.feature_matching.is_some()),
+        ("pull_away", config.pull_away.is_some()),
+        ("top_k", config.top_k.is_some()),
+    ];
+    match terms.iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => {
+            let allowed = "left out: this game does not play it";
+            Err(ConfigError::new(*field, "set", allowed))
+        }
+        None => Ok(()),
     }
 }

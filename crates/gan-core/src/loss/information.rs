@@ -6,6 +6,7 @@
 //! categorical code it is the [cross-entropy](super::cross_entropy).
 
 use burn::prelude::*;
+use burn::tensor::activation;
 
 /// `−E Σ ln N(c; mean, variance)` of continuous codes, summed over the codes of a sample and averaged
 /// over samples. Without `log_variance` the variance is 1, as in the paper's code.
@@ -37,9 +38,56 @@ pub fn gaussian_code_loss(
     (terms + constant).sum_dim(1).mean() * 0.5
 }
 
+/// Minus the mutual information of two readings of the same samples, in nats: equation 3 of
+/// [Invariant Information Clustering](https://arxiv.org/abs/1807.06653). It is least if all choices are
+/// made equally often, surely, and alike in both readings, so that a choice depends on what the readings
+/// have in common.
+///
+/// # Shapes
+///
+/// - first, second: `[batch, choices]`, logits of the same samples
+/// - output: `[1]`
+///
+/// # Panics
+///
+/// Panics if the shapes differ.
+pub fn shared_information_loss(first: Tensor<2>, second: Tensor<2>) -> Tensor<1> {
+    assert_eq!(
+        first.dims(),
+        second.dims(),
+        "both readings must be of the same samples"
+    );
+    let [batch, choices] = first.dims();
+    let [first, second] = [first, second].map(|logits| activation::softmax(logits, 1));
+    let joint = first.transpose().matmul(second) / batch as f64;
+    let joint = (joint.clone() + joint.transpose()) * 0.5;
+    // A pair that never occurs adds nothing, and its logarithm must stay finite.
+    let joint = joint.clamp_min(1e-6);
+    let marginal = joint.clone().sum_dim(1).log();
+    let independent = marginal.clone() + marginal.reshape([1, choices]);
+    (joint.clone() * (independent - joint.log())).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readings_that_agree_share_all_information_and_constant_ones_none() {
+        let device = Device::flex();
+        let sure = Tensor::<2>::eye(4, &device) * 50.0;
+        let all = values(&shared_information_loss(sure.clone(), sure.clone()))[0];
+        assert!((all + 4f32.ln()).abs() < 1e-3, "{all}");
+        let constant = Tensor::<2>::from_floats([[3.0, 1.0, 0.0, 0.0]], &device).repeat_dim(0, 4);
+        let none = values(&shared_information_loss(sure.clone(), constant.clone()))[0];
+        assert!(none.abs() < 0.02, "{none}");
+        let same = values(&shared_information_loss(constant.clone(), constant))[0];
+        assert!(same.abs() < 1e-4, "{same}");
+        // Two choices for pairs of samples: ln 2.
+        let halves = Tensor::cat(vec![sure.clone().narrow(0, 0, 2); 2], 0);
+        let half = values(&shared_information_loss(halves.clone(), halves))[0];
+        assert!((half + 2f32.ln()).abs() < 1e-3, "{half}");
+    }
     use crate::testing::values;
 
     fn device() -> Device {

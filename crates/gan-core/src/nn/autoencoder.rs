@@ -20,6 +20,18 @@ pub enum ReconstructionError {
     Squared,
 }
 
+impl ReconstructionError {
+    /// Minus the mean error of each row, `[batch, 1]`.
+    pub(super) fn score(self, x: Dual<2>, again: Dual<2>) -> Dual<2> {
+        let error = x + again * -1.0;
+        let error = match self {
+            Self::Absolute => error.pointwise(|e| e.abs(), |e| e.detach().sign()),
+            Self::Squared => error.pointwise(|e| e.square(), |e| e * 2.0),
+        };
+        error.mean_dim(1) * -1.0
+    }
+}
+
 /// Configuration to create an [`Autoencoder`] using the [init function](AutoencoderConfig::init).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,12 +120,8 @@ impl<const D: usize> Critic<D> for Autoencoder {
     fn score_with_features(&self, x: Dual<D>) -> (Dual<2>, Option<Dual<2>>) {
         let x = x.flatten();
         let code = self.encoder.apply(x.clone());
-        let error = x + self.decoder.apply(code.clone()) * -1.0;
-        let error = match self.error {
-            ReconstructionError::Absolute => error.pointwise(|e| e.abs(), |e| e.detach().sign()),
-            ReconstructionError::Squared => error.pointwise(|e| e.square(), |e| e * 2.0),
-        };
-        (error.mean_dim(1) * -1.0, Some(code))
+        let again = self.decoder.apply(code.clone());
+        (self.error.score(x, again), Some(code))
     }
 
     fn has_features(&self) -> bool {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Activation, Conv2d, Conv2dConfig, ConvBlock, Critic, ImageShape, Initializer, Linear,
-    LinearConfig, MinibatchStddev, MinibatchStddevConfig, Norm, NormActivation, Resample,
-    ResidualBlock, ResidualBlockConfig, SpatialLayer, SpectralNormConfig,
+    LinearConfig, MinibatchDiscrimination, MinibatchDiscriminationConfig, MinibatchStddev,
+    MinibatchStddevConfig, Norm, NormActivation, Resample, ResidualBlock, ResidualBlockConfig,
+    SpatialLayer, SpectralNormConfig,
 };
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
@@ -57,6 +58,9 @@ pub struct ConvCriticConfig {
     /// Width of a dense layer before the one that makes the logit. Default: there is none.
     #[serde(default)]
     pub hidden: Option<usize>,
+    /// How near a picture is to the others of its batch, seen by the last layer. Default: not seen.
+    #[serde(default)]
+    pub minibatch_discrimination: Option<MinibatchDiscriminationConfig>,
     /// Initial values.
     pub initializer: Initializer,
     /// Weights divided by their largest singular value. Default: no.
@@ -81,6 +85,7 @@ impl ConvCriticConfig {
             residual: false,
             minibatch_stddev: None,
             hidden: None,
+            minibatch_discrimination: None,
             initializer: Initializer::Dcgan,
             spectral_norm: None,
         }
@@ -118,6 +123,10 @@ impl ConvCriticConfig {
         if let Some(width) = self.hidden {
             super::check_size("hidden", width)?;
         }
+        if let Some(config) = &self.minibatch_discrimination {
+            let within = |e: ConfigError| e.within("minibatch_discrimination");
+            config.validate().map_err(within)?;
+        }
         self.initializer.validate()
     }
 
@@ -127,6 +136,15 @@ impl ConvCriticConfig {
     ///
     /// Panics if the configuration is not valid.
     pub fn init(&self, stream: &mut Stream, device: &Device) -> ConvCritic {
+        self.init_encoder(1, stream, device)
+    }
+
+    /// The same network with so many numbers for a picture in place of a score: an encoder.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is not valid.
+    pub fn init_encoder(&self, outputs: usize, stream: &mut Stream, device: &Device) -> ConvCritic {
         super::expect_valid(self.validate());
         let (first, last) = (self.widths[0], self.widths[self.widths.len() - 1]);
         let conv_1x1 = Conv2dConfig::new(self.image.channels, first, 1);
@@ -161,16 +179,26 @@ impl ConvCriticConfig {
         let hidden = self
             .hidden
             .map(|width| linear(flat, width).init(stream, device));
+        let features = self.hidden.unwrap_or(flat);
+        let compare = |c: MinibatchDiscriminationConfig| c.init(features, stream, device);
+        let minibatch_discrimination = self.minibatch_discrimination.map(compare);
+        let seen = features + self.minibatch_discrimination.map_or(0, |c| c.kernels);
         ConvCritic {
             from_image,
             blocks,
             before_dense,
             minibatch_stddev: self.minibatch_stddev.map(|config| config.init()),
             hidden,
-            logit: linear(self.hidden.unwrap_or(flat), 1).init(stream, device),
+            minibatch_discrimination,
+            logit: linear(seen, outputs).init(stream, device),
             activation: self.activation,
-            couples_samples: self.norm.couples_samples() || self.minibatch_stddev.is_some(),
+            couples_samples: self.norm.couples_samples() || self.compares_pictures(),
         }
+    }
+
+    /// Whether it compares the pictures of a batch, apart from batch normalisation.
+    pub fn compares_pictures(&self) -> bool {
+        self.minibatch_stddev.is_some() || self.minibatch_discrimination.is_some()
     }
 
     fn after(
@@ -281,12 +309,14 @@ pub struct ConvCritic {
     pub minibatch_stddev: Option<MinibatchStddev>,
     /// Dense layer before the last.
     pub hidden: Option<Linear>,
+    /// How near the other pictures are.
+    pub minibatch_discrimination: Option<MinibatchDiscrimination>,
     /// The score.
     pub logit: Linear,
     /// After the hidden dense layer.
     #[module(skip)]
     pub activation: Activation,
-    /// Whether it has batch normalisation or a deviation over the batch.
+    /// Whether it has batch normalisation or compares pictures.
     pub couples_samples: bool,
 }
 
@@ -318,6 +348,9 @@ impl ConvCritic {
         let mut y = x.flatten();
         if let Some(hidden) = &self.hidden {
             y = self.activation.apply(hidden.apply(y));
+        }
+        if let Some(layer) = &self.minibatch_discrimination {
+            y = layer.apply(y);
         }
         y
     }
@@ -383,6 +416,7 @@ mod tests {
             initializer: Initializer::PyTorch,
             minibatch_stddev: Some(MinibatchStddevConfig::default()),
             hidden: Some(5),
+            minibatch_discrimination: None,
             ..ConvCriticConfig::dcgan(image, [4, 6])
         }
     }
@@ -431,6 +465,9 @@ mod tests {
         check(&config, true);
         config.minibatch_stddev = None;
         check(&config, false);
+        config.minibatch_discrimination = Some(MinibatchDiscriminationConfig::default());
+        check(&config, true);
+        config.minibatch_discrimination = None;
         config.norm = Norm::batch();
         check(&config, true);
     }

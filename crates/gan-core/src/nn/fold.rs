@@ -4,9 +4,9 @@ use burn::module::Param;
 use burn::prelude::*;
 
 use super::{
-    Conv2d, ConvBlock, ConvCritic, ConvGenerator, ConvTranspose2d, CriticBlock, GeneratorBlock,
-    ImageCritic, ImageGenerator, Linear, Mlp, MlpCritic, MlpGenerator, ResidualBlock, ResizeConv2d,
-    SpatialLayer, SpectralNorm, StemLayer,
+    Conv2d, ConvAutoencoder, ConvBlock, ConvCritic, ConvGenerator, ConvTranspose2d, CriticBlock,
+    GeneratorBlock, ImageCritic, ImageGenerator, Linear, Mlp, MlpCritic, MlpGenerator,
+    ResidualBlock, ResizeConv2d, SpatialLayer, SpectralNorm, StemLayer,
 };
 
 /// Something whose spectral normalisation can be folded into its weights.
@@ -102,6 +102,7 @@ fold_fields!(
     Mlp { layers },
     MlpCritic { mlp },
     MlpGenerator { mlp },
+    ConvAutoencoder { encoder, decoder },
     ConvCritic {
         from_image,
         blocks,
@@ -124,6 +125,10 @@ fold_variants!(
     StemLayer { Dense, Transposed },
     CriticBlock { Plain, Residual },
     GeneratorBlock { Plain, Residual },
-    ImageCritic { Mlp, Conv },
+    ImageCritic {
+        Mlp,
+        Conv,
+        Autoencoder
+    },
     ImageGenerator { Mlp, Conv }
 );

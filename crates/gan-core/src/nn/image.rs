@@ -5,8 +5,9 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConvCritic, ConvCriticConfig, ConvGenerator, ConvGeneratorConfig, Critic, Generator, MlpCritic,
-    MlpCriticConfig, MlpGenerator, MlpGeneratorConfig,
+    ConvAutoencoder, ConvAutoencoderConfig, ConvCritic, ConvCriticConfig, ConvGenerator,
+    ConvGeneratorConfig, Critic, Generator, Initializer, MlpCritic, MlpCriticConfig, MlpGenerator,
+    MlpGeneratorConfig, SpectralNormConfig,
 };
 use crate::dual::Dual;
 use crate::error::ConfigError;
@@ -149,6 +150,8 @@ pub enum ImageCriticConfig {
     Mlp(MlpCriticConfig),
     /// A convolutional network.
     Conv(ConvCriticConfig),
+    /// A convolutional network that reconstructs.
+    Autoencoder(ConvAutoencoderConfig),
 }
 
 impl ImageCriticConfig {
@@ -161,6 +164,7 @@ impl ImageCriticConfig {
         match self {
             Self::Mlp(config) => config.validate(),
             Self::Conv(config) => config.validate(),
+            Self::Autoencoder(config) => config.validate(),
         }
     }
 
@@ -169,16 +173,44 @@ impl ImageCriticConfig {
         match self {
             Self::Mlp(config) => config.image,
             Self::Conv(config) => config.image,
+            Self::Autoencoder(config) => config.encoder.image,
         }
     }
 
     /// Whether it can have a gradient penalty: not with batch normalisation.
     pub fn can_be_penalised(&self) -> bool {
-        let norm = match self {
-            Self::Mlp(config) => config.norm,
-            Self::Conv(config) => config.norm,
-        };
-        !norm.couples_samples()
+        match self {
+            Self::Mlp(config) => !config.norm.couples_samples(),
+            Self::Conv(config) => !config.norm.couples_samples(),
+            Self::Autoencoder(config) => !config.couples_samples(),
+        }
+    }
+
+    /// Whether it compares the pictures of a batch, apart from batch normalisation.
+    pub fn compares_pictures(&self) -> bool {
+        match self {
+            Self::Mlp(_) => false,
+            Self::Conv(config) => config.compares_pictures(),
+            Self::Autoencoder(config) => config.encoder.compares_pictures(),
+        }
+    }
+
+    /// How its weights begin.
+    pub fn initializer(&self) -> Initializer {
+        match self {
+            Self::Mlp(config) => config.initializer,
+            Self::Conv(config) => config.initializer,
+            Self::Autoencoder(config) => config.encoder.initializer,
+        }
+    }
+
+    /// Whether its weights are divided by their largest singular value.
+    pub fn spectral_norm(&self) -> Option<SpectralNormConfig> {
+        match self {
+            Self::Mlp(config) => config.spectral_norm,
+            Self::Conv(config) => config.spectral_norm,
+            Self::Autoencoder(config) => config.encoder.spectral_norm,
+        }
     }
 
     /// Draws the parameters.
@@ -190,6 +222,7 @@ impl ImageCriticConfig {
         match self {
             Self::Mlp(config) => ImageCritic::Mlp(config.init(stream, device)),
             Self::Conv(config) => ImageCritic::Conv(config.init(stream, device)),
+            Self::Autoencoder(config) => ImageCritic::Autoencoder(config.init(stream, device)),
         }
     }
 }
@@ -204,6 +237,8 @@ pub enum ImageCritic {
     Mlp(MlpCritic),
     /// A convolutional network.
     Conv(ConvCritic),
+    /// A convolutional network that reconstructs.
+    Autoencoder(ConvAutoencoder),
 }
 
 impl ImageCritic {
@@ -212,6 +247,7 @@ impl ImageCritic {
         let logit = match self {
             Self::Mlp(critic) => critic.mlp.layers.last().expect("an MLP has a last layer"),
             Self::Conv(critic) => &critic.logit,
+            Self::Autoencoder(critic) => return critic.decoder.latent_size,
         };
         logit.weight.dims()[1]
     }
@@ -222,6 +258,7 @@ impl Critic<4> for ImageCritic {
         match self {
             Self::Mlp(critic) => critic.score(x),
             Self::Conv(critic) => critic.score(x),
+            Self::Autoencoder(critic) => critic.score(x),
         }
     }
 
@@ -229,6 +266,7 @@ impl Critic<4> for ImageCritic {
         match self {
             Self::Mlp(critic) => critic.score_with_features(x),
             Self::Conv(critic) => critic.score_with_features(x),
+            Self::Autoencoder(critic) => critic.score_with_features(x),
         }
     }
 
@@ -240,6 +278,7 @@ impl Critic<4> for ImageCritic {
         match self {
             Self::Mlp(critic) => critic.couples_samples(),
             Self::Conv(critic) => critic.couples_samples(),
+            Self::Autoencoder(critic) => critic.couples_samples(),
         }
     }
 }

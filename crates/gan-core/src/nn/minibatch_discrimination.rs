@@ -12,59 +12,51 @@ use crate::rng::Stream;
 /// Configuration to create a [`MinibatchDiscrimination`] layer using the
 /// [init function](MinibatchDiscriminationConfig::init).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct MinibatchDiscriminationConfig {
-    /// Length of an input row, 1 or more.
-    pub in_features: usize,
-    /// Numbers that are added to a row, 1 or more; 100 in the authors' code.
+    /// Numbers that are added to a row, 1 or more. Default: 100, as in the authors' code.
     pub kernels: usize,
-    /// Length of what is compared for each of them, 1 or more; 5 in the authors' code.
+    /// Length of what is compared for each of them, 1 or more. Default: 5, as in the authors' code.
     pub size: usize,
     /// Initial values. Default: N(0, 0.05²), as in the authors' code.
     pub initializer: Initializer,
 }
 
-impl MinibatchDiscriminationConfig {
-    /// 100 numbers from comparisons of length 5.
-    pub fn new(in_features: usize) -> Self {
+impl Default for MinibatchDiscriminationConfig {
+    fn default() -> Self {
         Self {
-            in_features,
             kernels: 100,
             size: 5,
             initializer: Initializer::Normal { std: 0.05 },
         }
     }
+}
 
-    /// Numbers that are added to a row, and the length of what is compared for each.
-    #[must_use]
-    pub fn with_kernels(self, kernels: usize, size: usize) -> Self {
-        Self {
-            kernels,
-            size,
-            ..self
-        }
-    }
-
+impl MinibatchDiscriminationConfig {
     /// Says what is wrong.
     ///
     /// # Errors
     ///
     /// If a size is 0 or the initialiser is not valid.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        super::check_size("in_features", self.in_features)?;
         super::check_size("kernels", self.kernels)?;
         super::check_size("size", self.size)?;
         self.initializer.validate()
     }
 
-    /// Draws the parameters.
+    /// Draws the parameters for rows of length `in_features`.
     ///
     /// # Panics
     ///
     /// Panics if the configuration is not valid.
-    pub fn init(&self, stream: &mut Stream, device: &Device) -> MinibatchDiscrimination {
+    pub fn init(
+        &self,
+        in_features: usize,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> MinibatchDiscrimination {
         super::expect_valid(self.validate());
-        let shape = [self.in_features, self.kernels * self.size];
+        let shape = [in_features, self.kernels * self.size];
         MinibatchDiscrimination {
             weight: self.initializer.weight(shape, stream, device),
             kernels: self.kernels,
@@ -128,11 +120,20 @@ mod tests {
     use super::*;
     use crate::testing::assert_jvp;
 
+    /// Comparisons of length 2.
+    fn with_kernels(kernels: usize) -> MinibatchDiscriminationConfig {
+        MinibatchDiscriminationConfig {
+            kernels,
+            size: 2,
+            ..MinibatchDiscriminationConfig::default()
+        }
+    }
+
     #[test]
     fn it_adds_how_near_the_others_are() {
         let device = Device::flex();
-        let config = MinibatchDiscriminationConfig::new(1).with_kernels(1, 2);
-        let mut layer = config.init(&mut Stream::new(1, "w", 0), &device);
+        let config = with_kernels(1);
+        let mut layer = config.init(1, &mut Stream::new(1, "w", 0), &device);
         layer.weight = layer
             .weight
             .map(|_| Tensor::from_floats([[1.0, -2.0]], &device));
@@ -152,15 +153,14 @@ mod tests {
         let stream = &mut Stream::new(1, "w", 0);
         let config = MinibatchDiscriminationConfig {
             initializer: Initializer::Normal { std: 0.5 },
-            ..MinibatchDiscriminationConfig::new(4).with_kernels(3, 2)
+            ..with_kernels(3)
         };
-        let layer = config.init(stream, &device);
+        let layer = config.init(4, stream, &device);
         assert_jvp(|x| layer.apply(x), stream.normal([5, 4], &device) * 2.0);
     }
 
     #[test]
     fn sizes_of_zero_are_refused_by_name() {
-        let config = MinibatchDiscriminationConfig::new(3).with_kernels(0, 2);
-        assert_eq!(config.validate().unwrap_err().field, "kernels");
+        assert_eq!(with_kernels(0).validate().unwrap_err().field, "kernels");
     }
 }

@@ -8,6 +8,7 @@ mod activation;
 mod autoencoder;
 mod block;
 mod conv;
+mod conv_autoencoder;
 mod conv_critic;
 mod conv_generator;
 mod critic_features;
@@ -38,6 +39,7 @@ pub use activation::Activation;
 pub use autoencoder::{Autoencoder, AutoencoderConfig, ReconstructionError};
 pub use block::{ConvBlock, NormActivation, SpatialLayer};
 pub use conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ResizeConv2d};
+pub use conv_autoencoder::{ConvAutoencoder, ConvAutoencoderConfig};
 pub use conv_critic::{ConvCritic, ConvCriticConfig, CriticBlock, Downsample};
 pub use conv_generator::{
     ConvGenerator, ConvGeneratorConfig, GeneratorBlock, OutputLayer, Upsample,

@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::prelude::*;
 
 use crate::dual::Dual;
+use crate::rng::Stream;
 
 /// A module that turns latents into samples.
 pub trait Generator<const D: usize>: Module {
@@ -90,6 +91,13 @@ pub trait ClassCritic: Module + ModuleDisplay {
         fake: (&Verdict, &Tensor<2>),
     ) -> Option<Tensor<1>> {
         let _ = (real, fake);
+        None
+    }
+
+    /// What the critic learns from real pictures `[batch, channels, height, width]` by themselves,
+    /// `[1]`, whatever their classes; `stream` is for what it draws. Default: nothing.
+    fn real_loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Option<Tensor<1>> {
+        let _ = (real, stream);
         None
     }
 

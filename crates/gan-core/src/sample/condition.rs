@@ -79,6 +79,28 @@ impl Condition {
         self.rows(classes, vec![0.0; classes.len() * self.parts().1], device)
     }
 
+    /// Rows that sweep the continuous code `number` from `-limit` to `limit` in `steps`, choice after
+    /// choice; the other continuous codes are 0.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such code, or fewer than 2 steps.
+    pub fn sweep(&self, number: usize, limit: f32, steps: usize, device: &Device) -> Tensor<2> {
+        let (choices, continuous) = self.parts();
+        assert!(
+            number < continuous && steps > 1,
+            "code {number} of {continuous} cannot be swept in {steps} steps"
+        );
+        let rows = choices.max(1) * steps;
+        let picked: Vec<usize> = (0..rows).map(|row| row / steps).collect();
+        let mut values = vec![0.0; rows * continuous];
+        for row in 0..rows {
+            let part = (row % steps) as f32 / (steps - 1) as f32;
+            values[row * continuous + number] = limit * (2.0 * part - 1.0);
+        }
+        self.rows(&picked, values, device)
+    }
+
     /// One row per seed, of the class in the same place; continuous codes are drawn from the seed, so
     /// that a seed has the same whatever the others. `classes` may be empty if there are no choices.
     ///
@@ -164,6 +186,34 @@ mod tests {
             values(condition.of_classes(&[2, 0], &device)),
             [0., 0., 1., 0., 0., 1., 0., 0., 0., 0.]
         );
+    }
+
+    #[test]
+    fn a_sweep_moves_one_code_for_every_choice() {
+        let condition = Condition::Code {
+            categories: 2,
+            continuous: 2,
+        };
+        let rows = values(condition.sweep(1, 2.0, 3, &Device::flex()));
+        let wanted = [
+            [1., 0., 0., -2.],
+            [1., 0., 0., 0.],
+            [1., 0., 0., 2.],
+            [0., 1., 0., -2.],
+            [0., 1., 0., 0.],
+            [0., 1., 0., 2.],
+        ];
+        assert_eq!(rows, wanted.concat());
+    }
+
+    #[test]
+    #[should_panic(expected = "code 2 of 2 cannot be swept in 5 steps")]
+    fn a_code_that_is_not_there_cannot_be_swept() {
+        let condition = Condition::Code {
+            categories: 2,
+            continuous: 2,
+        };
+        condition.sweep(2, 2.0, 5, &Device::flex());
     }
 
     #[test]

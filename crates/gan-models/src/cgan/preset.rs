@@ -84,11 +84,16 @@ pub(crate) fn class_critic(
         match &mut network {
             ImageCriticConfig::Mlp(config) => config.image.channels += 1,
             ImageCriticConfig::Conv(config) => config.image.channels += 1,
+            ImageCriticConfig::Autoencoder(config) => {
+                config.encoder.image.channels += 1;
+                config.decoder.image.channels += 1;
+            }
         }
     }
     ClassCriticConfig::Image {
         input,
         head,
         network,
+        reader: None,
     }
 }

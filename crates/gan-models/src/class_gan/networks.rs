@@ -19,6 +19,7 @@ use crate::biggan::{
 use crate::cgan::{
     TwoTowerCritic, TwoTowerCriticConfig, TwoTowerGenerator, TwoTowerGeneratorConfig,
 };
+use crate::infogan::{Reader, ReaderConfig};
 
 /// How a network without a place for classes is told of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,7 @@ pub enum ClassGeneratorConfig {
 /// Configuration of any critic of pictures of a class; `kind` says which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // There is one per program.
 pub enum ClassCriticConfig {
     /// Any critic of pictures, with a head for the class.
     Image {
@@ -65,6 +67,9 @@ pub enum ClassCriticConfig {
         head: LabelHead,
         /// Judges pictures, with one more channel if the input is a plane.
         network: ImageCriticConfig,
+        /// Sees pictures for the head `information` in place of the critic. Default: none.
+        #[serde(default)]
+        reader: Option<ReaderConfig>,
     },
     /// The multilayer perceptron of the paper of 2014.
     TwoTower(TwoTowerCriticConfig),
@@ -180,12 +185,17 @@ impl ClassCriticConfig {
                 input,
                 head,
                 network,
+                reader,
             } => {
                 if *input == ClassInput::Multiply {
                     let allowed = "plain or plane for a critic";
                     return Err(ConfigError::new("input", "multiply", allowed));
                 }
                 head.validate(width).map_err(|e| e.within("head"))?;
+                if let Some(reader) = reader {
+                    let within = |e: ConfigError| e.within("reader");
+                    reader.validate(self.image(), head).map_err(within)?;
+                }
                 network.validate().map_err(|e| e.within("network"))
             }
             Self::TwoTower(config) => config.validate(),
@@ -213,11 +223,8 @@ impl ClassCriticConfig {
                 input,
                 head,
                 network,
+                reader: reader_config,
             } => {
-                let initializer = match network {
-                    ImageCriticConfig::Mlp(config) => config.initializer,
-                    ImageCriticConfig::Conv(config) => config.initializer,
-                };
                 let values = network.image().size.pow(2);
                 let plane = (*input == ClassInput::Plane).then(|| {
                     // Fainter than pictures, which are in [-1, 1]: it begins as noise.
@@ -227,21 +234,28 @@ impl ClassCriticConfig {
                 });
                 let network_config = network;
                 let network = network_config.init(stream, device);
-                let features = network.feature_size();
+                let categories = match head {
+                    LabelHead::Information { categories, .. } => *categories,
+                    _ => 0,
+                };
+                let reader = |config: &ReaderConfig| config.init(categories, stream, device);
+                let reader = reader_config.as_ref().map(reader);
+                let features = match &reader {
+                    Some(reader) => reader.feature_size(),
+                    None => network.feature_size(),
+                };
                 // A head begins like a layer in front of a linear output.
-                let initializer = match initializer {
+                let initializer = match network_config.initializer() {
                     Initializer::KaimingNormal { .. } => Initializer::KaimingNormal { gain: 1.0 },
                     other => other,
                 };
-                let spectral_norm = match network_config {
-                    ImageCriticConfig::Mlp(config) => config.spectral_norm,
-                    ImageCriticConfig::Conv(config) => config.spectral_norm,
-                };
+                let spectral_norm = network_config.spectral_norm();
                 let sizes = (features, width);
                 let head = head.init(sizes, initializer, spectral_norm, stream, device);
                 ImageClassCritic::Image(HeadedCritic {
                     plane,
                     network,
+                    reader,
                     head,
                 })
             }
@@ -341,6 +355,8 @@ pub struct HeadedCritic {
     pub plane: Option<Embedding>,
     /// Judges.
     pub network: ImageCritic,
+    /// Sees pictures for the head.
+    pub reader: Option<Reader>,
     /// What it makes of the class.
     pub head: LabelHeadLayer,
 }
@@ -356,9 +372,18 @@ impl HeadedCritic {
             }
             None => x,
         };
-        let (score, features) = self.network.score_with_features(x);
+        let (score, features) = self.network.score_with_features(x.clone());
         let features = features.expect("all critics of pictures have features");
-        self.head.judge(score, features, classes)
+        let Some(reader) = &self.reader else {
+            return self.head.judge(score, features, classes);
+        };
+        let read = reader.read(x.primal);
+        let verdict = self.head.judge(score, read.clone().into(), classes);
+        Verdict {
+            features: features.primal,
+            logits: verdict.logits.map(|own| reader.code(read, own)),
+            ..verdict
+        }
     }
 }
 
@@ -385,7 +410,7 @@ impl ClassCritic for ImageClassCritic {
 
     fn couples_samples(&self) -> bool {
         match self {
-            Self::Image(critic) => critic.network.couples_samples(),
+            Self::Image(critic) => critic.network.couples_samples() || critic.reader.is_some(),
             Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => false,
         }
     }
@@ -396,6 +421,13 @@ impl ClassCritic for ImageClassCritic {
         fake: (&Verdict, &Tensor<2>),
     ) -> Option<Tensor<1>> {
         self.head()?.critic_loss(real, fake)
+    }
+
+    fn real_loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Option<Tensor<1>> {
+        match self {
+            Self::Image(critic) => Some(critic.reader.as_ref()?.loss(real, &critic.head, stream)),
+            Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => None,
+        }
     }
 
     fn generator_class_loss(&self, fake: &Verdict, classes: &Tensor<2>) -> Option<Tensor<1>> {

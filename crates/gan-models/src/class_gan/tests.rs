@@ -1,8 +1,14 @@
 //! The games of classes, preset by preset.
 
-use gan_core::game::{Clock, Game, SampleRequest};
+use gan_core::augment::{AdaptiveConfig, AugmentConfig, DiffAugmentConfig};
+use gan_core::game::{Clock, Game, Player, SampleRequest};
 use gan_core::loss::AdversarialLoss;
-use gan_core::nn::{ImageCriticConfig, LabelHead, Norm};
+use gan_core::nn::{ClassCritic, Generator, ImageCriticConfig, LabelHead, Norm};
+use gan_core::optim::OptimizerConfig;
+use gan_core::penalty::{
+    ConsistencyConfig, LatentConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig,
+    PenaltyRule, TopKConfig,
+};
 
 use super::*;
 use crate::{CLASS_PRESETS, class_preset};
@@ -121,20 +127,197 @@ fn every_head_plays_two_rounds_and_all_parameters_move() {
     }
 }
 
+fn assert_goes_on_after_a_restore(config: &ClassGanConfig) {
+    let device = Device::flex();
+    let mut whole = config.init(1, &device).unwrap();
+    play(config, &mut whole, 0..3);
+    let mut first = config.init(1, &device).unwrap();
+    play(config, &mut first, 0..2);
+    let mut second = config.init(2, &device).unwrap();
+    second.restore(&first.state()).unwrap();
+    play(config, &mut second, 2..3);
+    assert_eq!(second.state(), whole.state(), "{}", config.preset);
+}
+
 #[test]
 fn every_preset_goes_on_to_the_bit_after_a_restore() {
-    let device = Device::flex();
     for name in CLASS_PRESETS {
-        let config = small(name);
-        let mut whole = config.init(1, &device).unwrap();
-        play(&config, &mut whole, 0..3);
-        let mut first = config.init(1, &device).unwrap();
-        play(&config, &mut first, 0..2);
-        let mut second = config.init(2, &device).unwrap();
-        second.restore(&first.state()).unwrap();
-        play(&config, &mut second, 2..3);
-        assert_eq!(second.state(), whole.state(), "{name}");
+        assert_goes_on_after_a_restore(&small(name));
     }
+}
+
+/// All that `Gan` can add to the losses, at once.
+fn with_every_term(augment: AugmentConfig) -> ClassGanConfig {
+    let mut config = small("acgan");
+    config.preset = format!("{augment:?}");
+    config.gan = GanConfig {
+        penalty: Some(PenaltyConfig {
+            rule: PenaltyRule::R1 { gamma: 1.0 },
+            every: 2,
+        }),
+        augment: Some(augment),
+        drift: Some(0.1),
+        lecam: Some(LecamConfig {
+            lambda: 0.5,
+            decay: 0.9,
+            from_kimg: 0.0,
+        }),
+        consistency: Some(ConsistencyConfig {
+            lambda_real: 1.0,
+            lambda_fake: 1.0,
+            shift: 1,
+            flip: true,
+            latent: Some(LatentConsistencyConfig {
+                std: 0.3,
+                lambda_critic: 1.0,
+                lambda_generator: 0.1,
+            }),
+        }),
+        orthogonal: Some(OrthogonalConfig {
+            generator: 1e-3,
+            critic: 1e-3,
+        }),
+        historical_average: Some(0.1),
+        feature_matching: Some(1.0),
+        pull_away: Some(0.1),
+        top_k: Some(TopKConfig::default()),
+        ..config.gan
+    };
+    config
+}
+
+#[test]
+fn a_game_of_classes_plays_every_term_and_goes_on_to_the_bit() {
+    let adaptive = AdaptiveConfig {
+        initial: 0.5,
+        interval: 1,
+        kimg: 0.1,
+        ..AdaptiveConfig::default()
+    };
+    for augment in [
+        AugmentConfig::DiffAugment(DiffAugmentConfig::default()),
+        AugmentConfig::Adaptive(adaptive),
+    ] {
+        let config = with_every_term(augment);
+        assert_everybody_moves(&config);
+        assert_goes_on_after_a_restore(&config);
+        let report = config
+            .init(1, &Device::flex())
+            .unwrap()
+            .round(labelled(&Clock::new(1), config.image(), 4), &Clock::new(1));
+        for name in ["critic_terms", "generator_terms"] {
+            assert!(report.get(name).is_some_and(|value| value != 0.0), "{name}");
+        }
+    }
+}
+
+/// One round with a term and one without end differently: no term is silently left out.
+#[test]
+fn every_term_changes_a_game_of_classes() {
+    let all = with_every_term(AugmentConfig::DiffAugment(DiffAugmentConfig::default())).gan;
+    let plain = small("acgan");
+    type Edit = fn(&mut GanConfig, &GanConfig);
+    let edits: [(&str, Edit); 9] = [
+        ("augment", |c, all| c.augment = all.augment),
+        ("drift", |c, all| c.drift = all.drift),
+        ("lecam", |c, all| c.lecam = all.lecam),
+        ("consistency", |c, all| c.consistency = all.consistency),
+        ("orthogonal", |c, all| c.orthogonal = all.orthogonal),
+        ("history", |c, all| {
+            c.historical_average = all.historical_average
+        }),
+        ("features", |c, all| {
+            c.feature_matching = all.feature_matching
+        }),
+        ("pull_away", |c, all| c.pull_away = all.pull_away),
+        ("top_k", |c, _| {
+            let top_k = TopKConfig {
+                decay: 0.5,
+                every_kimg: 1e-3,
+                minimum: 0.5,
+            };
+            c.top_k = Some(top_k);
+        }),
+    ];
+    let ends = |config: &ClassGanConfig| {
+        let mut game = config.init(1, &Device::flex()).unwrap();
+        play(config, &mut game, 0..2);
+        game.state()
+    };
+    let without = ends(&plain);
+    for (name, edit) in edits {
+        let mut config = plain.clone();
+        edit(&mut config.gan, &all);
+        let with = ends(&config);
+        let differs = ["generator", "critic"]
+            .iter()
+            .any(|player| with.groups[*player] != without.groups[*player]);
+        assert!(differs, "{name} changes nothing");
+    }
+}
+
+/// Rows of a generator and the codes in them.
+fn coded(config: &ClassGanConfig, count: usize, round: u64) -> (Tensor<2>, Tensor<2>) {
+    let device = Device::flex().autodiff();
+    let stream = &mut Stream::new(3, "codes", round);
+    let latents = config.gan.latent.draw(count, stream, &device);
+    let codes = config.condition.draw(count, stream, &device);
+    (Tensor::cat(vec![latents, codes.clone()], 1), codes)
+}
+
+/// InfoGAN whose code counts from the beginning.
+fn reading_at_once() -> ClassGanConfig {
+    let mut config = small("infogan");
+    match &mut config.critic {
+        ClassCriticConfig::Image {
+            reader: Some(reader),
+            ..
+        } => reader.choose_after = 0,
+        other => panic!("{other:?}"),
+    }
+    config
+}
+
+/// InfoGAN's bound on the information is a loss of the generator too, not of the second head alone.
+#[test]
+fn reading_the_code_back_moves_the_generator() {
+    let config = reading_at_once();
+    let game = config.init(1, &Device::flex()).unwrap();
+    let (rows, codes) = coded(&config, 8, 0);
+    let critic = game.critic().opponent();
+    let fake = game.generator().module().generate(rows);
+    let verdict = critic.judge(fake.into(), &codes);
+    let loss = critic.generator_class_loss(&verdict, &codes).unwrap();
+    let sgd = OptimizerConfig::Sgd {
+        lr: 1.0,
+        momentum: 0.0,
+    };
+    let mut player = Player::new("generator", game.generator().module().clone(), sgd);
+    let norm = player.minimize(loss).gradient_norm.into_scalar::<f32>();
+    assert!(norm > 1e-4, "{norm}");
+}
+
+/// The second head alone learns to read the code of a generator that does not move.
+#[test]
+fn the_code_of_a_frozen_generator_is_learned() {
+    let config = reading_at_once();
+    let game = config.init(1, &Device::flex()).unwrap();
+    let adam = OptimizerConfig::adam(3e-3, 0.5, 0.99);
+    let mut critic = Player::new("critic", game.critic().module().clone(), adam);
+    let mut first = None;
+    let mut last = f32::INFINITY;
+    for round in 0..120 {
+        let (rows, codes) = coded(&config, 32, round);
+        let fake = game.generator().opponent().generate(rows);
+        let verdict = critic.module().judge(fake.into(), &codes);
+        let both = (&verdict, &codes);
+        let loss = critic.module().critic_class_loss(both, both).unwrap();
+        last = loss.clone().into_scalar::<f32>();
+        first.get_or_insert(last);
+        critic.minimize(loss);
+    }
+    let first = first.unwrap();
+    assert!(last < 0.4 * first, "{first} became {last}");
 }
 
 #[test]

@@ -73,6 +73,7 @@ pub(crate) fn with_latents(image: ImageShape, latent_size: usize) -> ImageGanCon
             residual: false,
             minibatch_stddev: Some(MinibatchStddevConfig::default()),
             hidden: None,
+            minibatch_discrimination: None,
             initializer,
             spectral_norm: None,
         }),

@@ -64,6 +64,7 @@ fn semi_supervised(image: ImageShape, classes: usize) -> SemiSupervisedConfig {
             input: ClassInput::Plain,
             head: LabelHead::KPlusOne { weight: 1.0 },
             network,
+            reader: None,
         },
         gan: GanConfig {
             instance_noise: Some(InstanceNoise {

@@ -1,11 +1,12 @@
 //! The settings of the two-player game.
 
+use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::AugmentConfig;
 use crate::error::ConfigError;
 use crate::game::{Clock, EmaConfig};
-use crate::loss::AdversarialLoss;
+use crate::loss::{AdversarialLoss, BeganConfig, Objective};
 use crate::nn::check_not_negative;
 use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{ConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig, TopKConfig};
@@ -17,6 +18,11 @@ use crate::sample::LatentPrior;
 pub struct GanConfig {
     /// What each player minimises.
     pub loss: AdversarialLoss,
+    /// A weight `k` of the generated samples in the critic's loss that keeps the players in balance: the
+    /// controller of [BEGAN](crate::loss::Began). Needs the loss `wasserstein`, and a critic whose score is
+    /// minus an error. Default: none.
+    #[serde(default)]
+    pub balance: Option<BeganConfig>,
     /// Where latents come from.
     pub latent: LatentPrior,
     /// Critic steps per generator step, 1 or more; every step gets its own part of the batch.
@@ -108,6 +114,7 @@ impl GanConfig {
     pub fn new(loss: AdversarialLoss, latent: LatentPrior, optimizer: OptimizerConfig) -> Self {
         Self {
             loss,
+            balance: None,
             latent,
             critic_steps: 1,
             generator_optimizer: optimizer,
@@ -129,6 +136,19 @@ impl GanConfig {
             top_k: None,
             ema: None,
         }
+    }
+
+    /// What the players minimise, with all it keeps. `device` is theirs.
+    ///
+    /// # Errors
+    ///
+    /// If the loss or the smoothing is not valid.
+    pub(crate) fn objective(&self, device: &Device) -> Result<Box<dyn Objective>, ConfigError> {
+        if let Some(balance) = self.balance {
+            return Ok(Box::new(balance.init(device)));
+        }
+        let smoothing = self.label_smoothing.unwrap_or(0.0);
+        Ok(Box::new(self.loss.with_label_smoothing(smoothing)?))
     }
 
     /// Says what is wrong.
@@ -161,6 +181,14 @@ impl GanConfig {
         }
         self.loss
             .with_label_smoothing(self.label_smoothing.unwrap_or(0.0))?;
+        if let Some(balance) = self.balance {
+            let within = |error: ConfigError| error.within("balance");
+            balance.validate().map_err(within)?;
+            if self.loss != AdversarialLoss::Wasserstein {
+                let allowed = "left out, or the loss must be `wasserstein`";
+                return Err(ConfigError::new("balance", "on", allowed));
+            }
+        }
         if let Some(noise) = self.instance_noise {
             if !(noise.std >= 0.0 && noise.std.is_finite()) {
                 let allowed = "a finite number, 0 or more";

@@ -3,10 +3,9 @@
 use burn::prelude::*;
 
 use super::{Draws, Gan};
-use crate::augment::Augmented;
 use crate::game::Clock;
 use crate::nn::{Critic, Generator};
-use crate::penalty::{Penalty, PenaltyConfig, PenaltyPoints, judge_and_penalize};
+use crate::penalty::{Penalty, PenaltyConfig, PenaltyPoints};
 
 impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     /// The scores of what the critic sees of real and generated samples, and the penalty with its weight
@@ -23,36 +22,16 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let Some(config) = self.config.penalty.filter(due) else {
             return (score_both(critic, seen_real, seen_fake), None);
         };
-        let points = config.rule.points();
-        let (at_points, penalty) = self.penalize(&config, samples, draws);
-        let scores = match points {
+        let place = config.rule.points();
+        let [real, fake] = samples;
+        let points = place.draw(real, fake, &mut draws.penalty);
+        let (at_points, penalty) = draws.penalize(&config, critic, points);
+        let scores = match place {
             PenaltyPoints::Real => [at_points, critic.score(seen_fake.into()).primal],
             PenaltyPoints::Fake => [critic.score(seen_real.into()).primal, at_points],
             _ => score_both(critic, seen_real, seen_fake),
         };
         (scores, Some(penalty))
-    }
-
-    /// The scores at the points of the penalty, and the penalty with its weight.
-    fn penalize(
-        &self,
-        config: &PenaltyConfig,
-        [real, fake]: [Tensor<D>; 2],
-        draws: &mut Draws,
-    ) -> (Tensor<2>, Penalty) {
-        let (rule, weight) = (&config.rule, config.every as f64);
-        let points = rule.points().draw(real, fake, &mut draws.penalty);
-        let critic = self.pair.critic.module();
-        if draws.warp.is_identity() {
-            let judge = |critic: &C, x| critic.score(x);
-            return judge_and_penalize(rule, weight, critic, points, judge);
-        }
-        let augmented = Augmented {
-            critic: critic.clone(),
-            warp: draws.warp.clone(),
-        };
-        let judge = |critic: &Augmented<C>, x| critic.score(x);
-        judge_and_penalize(rule, weight, &augmented, points, judge)
     }
 }
 

@@ -3,19 +3,19 @@
 use burn::module::Module;
 use burn::prelude::*;
 
-use super::scores::score_both;
-use super::{Draws, Gan, GanConfig};
+use super::{Draws, GanConfig};
 use crate::augment::{Adaptive, AugmentConfig, Warp};
 use crate::game::{Clock, State, StateError};
 use crate::loss::{feature_matching, pull_away};
-use crate::nn::{Critic, Generator};
 use crate::penalty::{
     ConsistencyConfig, HistoricalAverage, Lecam, Sum, drift, inconsistency, orthogonal_penalty,
 };
 
-/// The terms that have a state.
+/// All that is added, with what it keeps: the same for every game of two.
 #[derive(Debug)]
-pub(super) struct Terms<G: Module, C: Module> {
+pub(in crate::game) struct Terms<G: Module, C: Module> {
+    config: GanConfig,
+    device: Device,
     lecam: Option<Lecam>,
     generator_history: Option<HistoricalAverage<G>>,
     critic_history: Option<HistoricalAverage<C>>,
@@ -23,9 +23,16 @@ pub(super) struct Terms<G: Module, C: Module> {
 }
 
 impl<G: Module, C: Module> Terms<G, C> {
-    pub(super) fn new(config: &GanConfig, generator: &G, critic: &C, device: &Device) -> Self {
+    pub(in crate::game) fn new(
+        config: &GanConfig,
+        generator: &G,
+        critic: &C,
+        device: &Device,
+    ) -> Self {
         let remembers = config.historical_average.is_some();
         Self {
+            config: *config,
+            device: device.clone(),
             lecam: config.lecam.map(|lecam| lecam.init(device)),
             generator_history: remembers.then(|| HistoricalAverage::new("generator", generator)),
             critic_history: remembers.then(|| HistoricalAverage::new("critic", critic)),
@@ -37,7 +44,7 @@ impl<G: Module, C: Module> Terms<G, C> {
     }
 
     /// After a critic step; the scores are off the tape.
-    pub(super) fn observe(&mut self, real: Tensor<2>, fake: Tensor<2>) {
+    pub(in crate::game) fn observe(&mut self, real: Tensor<2>, fake: Tensor<2>) {
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.observe(real.clone());
         }
@@ -46,7 +53,7 @@ impl<G: Module, C: Module> Terms<G, C> {
         }
     }
 
-    pub(super) fn end_round(&mut self, generator: &G, critic: &C) {
+    pub(in crate::game) fn end_round(&mut self, generator: &G, critic: &C) {
         if let Some(history) = &mut self.generator_history {
             history.update(generator);
         }
@@ -55,11 +62,11 @@ impl<G: Module, C: Module> Terms<G, C> {
         }
     }
 
-    pub(super) fn augment_probability(&self) -> Option<Tensor<1>> {
+    pub(in crate::game) fn augment_probability(&self) -> Option<Tensor<1>> {
         self.adaptive.as_ref().map(Adaptive::probability)
     }
 
-    pub(super) fn save(&self, state: &mut State) {
+    pub(in crate::game) fn save(&self, state: &mut State) {
         if let Some(lecam) = &self.lecam {
             lecam.save(state);
         }
@@ -74,7 +81,7 @@ impl<G: Module, C: Module> Terms<G, C> {
         }
     }
 
-    pub(super) fn load(&mut self, state: &State) -> Result<(), StateError> {
+    pub(in crate::game) fn load(&mut self, state: &State) -> Result<(), StateError> {
         if let Some(lecam) = &mut self.lecam {
             lecam.load(state)?;
         }
@@ -91,105 +98,120 @@ impl<G: Module, C: Module> Terms<G, C> {
     }
 }
 
-impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
+/// What a critic step has seen.
+pub(in crate::game) struct Seen<const D: usize> {
+    /// Scores of real and of generated samples.
+    pub(in crate::game) scores: [Tensor<2>; 2],
+    /// The samples as the critic saw them.
+    pub(in crate::game) samples: [Tensor<D>; 2],
+    /// What the generated ones were made of.
+    pub(in crate::game) latents: Tensor<2>,
+}
+
+/// What the terms ask a game for: scores of other samples in the place of those of a critic step.
+pub(in crate::game) struct Ask<'a, const D: usize> {
+    /// Scores of real samples.
+    pub(in crate::game) real: &'a dyn Fn(Tensor<D>) -> Tensor<2>,
+    /// Scores of generated samples.
+    pub(in crate::game) fake: &'a dyn Fn(Tensor<D>) -> Tensor<2>,
+    /// Samples of other latents.
+    pub(in crate::game) generate: &'a dyn Fn(Tensor<2>) -> Tensor<D>,
+}
+
+impl<G: Module, C: Module> Terms<G, C> {
     /// What `part` samples go through in this round before the critic sees them.
-    pub(super) fn draw_warp(&self, part: usize, dims: [usize; D], clock: &Clock) -> Warp {
+    pub(in crate::game) fn draw_warp<const D: usize>(
+        &self,
+        part: usize,
+        dims: [usize; D],
+        clock: &Clock,
+    ) -> Warp {
         let Some(config) = self.config.augment else {
             return Warp::default();
         };
         let shape = picture_shape(part, dims);
         let stream = &mut clock.stream("augment");
-        match (config, &self.terms.adaptive) {
-            (AugmentConfig::DiffAugment(config), _) => {
-                config.draw(shape, stream, &self.pair.device)
-            }
+        match (config, &self.adaptive) {
+            (AugmentConfig::DiffAugment(config), _) => config.draw(shape, stream, &self.device),
             (AugmentConfig::Adaptive(_), Some(adaptive)) => {
-                adaptive.draw(shape, stream, &self.pair.device)
+                adaptive.draw(shape, stream, &self.device)
             }
             (AugmentConfig::Adaptive(_), None) => Warp::default(),
         }
     }
 
-    /// What the critic minimises besides, with its weights. `seen` are the samples as the critic saw them
-    /// when it gave the `scores`; `latents` are those of the generated ones.
-    pub(super) fn critic_terms(
+    /// What the critic minimises besides, with its weights.
+    pub(in crate::game) fn of_critic<const D: usize>(
         &self,
-        scores: [Tensor<2>; 2],
-        seen: [Tensor<D>; 2],
-        latents: Tensor<2>,
+        critic: &C,
+        seen: Seen<D>,
+        ask: &Ask<D>,
         clock: &Clock,
         draws: &mut Draws,
     ) -> Option<Tensor<1>> {
-        let (config, critic) = (&self.config, self.pair.critic.module());
+        let config = &self.config;
         let mut sum = Sum::default();
         if let Some(weight) = config.drift {
-            sum.add(drift(scores[0].clone()) * weight);
+            sum.add(drift(seen.scores[0].clone()) * weight);
         }
-        if let Some(lecam) = &self.terms.lecam {
-            let [real, fake] = scores.clone();
+        if let Some(lecam) = &self.lecam {
+            let [real, fake] = seen.scores.clone();
             if let Some(term) = lecam.penalty(real, fake, clock) {
                 sum.add(term);
             }
         }
         if let Some(consistency) = &config.consistency {
-            self.add_consistency(consistency, scores, seen, latents, draws, &mut sum);
+            self.add_consistency(consistency, seen, ask, draws, &mut sum);
         }
         if let Some(weight) = config.orthogonal.map(|both| both.critic)
             && weight > 0.0
         {
             sum.add(orthogonal_penalty(critic) * weight);
         }
-        if let (Some(history), Some(weight)) =
-            (&self.terms.critic_history, config.historical_average)
-        {
+        if let (Some(history), Some(weight)) = (&self.critic_history, config.historical_average) {
             sum.add(history.penalty(critic) * weight);
         }
         sum.total()
     }
 
-    fn add_consistency(
+    fn add_consistency<const D: usize>(
         &self,
         config: &ConsistencyConfig,
-        [on_real, on_fake]: [Tensor<2>; 2],
-        [real, fake]: [Tensor<D>; 2],
-        latents: Tensor<2>,
+        seen: Seen<D>,
+        ask: &Ask<D>,
         draws: &mut Draws,
         sum: &mut Sum,
     ) {
-        let critic = self.pair.critic.module();
+        let [on_real, on_fake] = seen.scores;
+        let [real, fake] = seen.samples;
         if config.changes_pictures() {
             let shape = picture_shape(real.dims()[0], real.dims());
-            let warp = config.draw(shape, &mut draws.consistency, &self.pair.device);
-            let change = |x: Tensor<D>| warp.apply_to_samples(x.into());
-            if config.lambda_fake == 0.0 {
-                let changed = critic.score(change(real)).primal;
-                sum.add(inconsistency(on_real, changed) * config.lambda_real);
-            } else {
-                let (real, fake) = (change(real).primal, change(fake).primal);
-                let [changed_real, changed_fake] = score_both(critic, real, fake);
-                sum.add(inconsistency(on_real, changed_real) * config.lambda_real);
-                let on_fake = on_fake.clone();
-                sum.add(inconsistency(on_fake, changed_fake) * config.lambda_fake);
+            let warp = config.draw(shape, &mut draws.consistency, &self.device);
+            let change = |x: Tensor<D>| warp.apply_to_samples(x.into()).primal;
+            sum.add(inconsistency(on_real, (ask.real)(change(real))) * config.lambda_real);
+            if config.lambda_fake > 0.0 {
+                let changed = (ask.fake)(change(fake));
+                sum.add(inconsistency(on_fake.clone(), changed) * config.lambda_fake);
             }
         }
         if let Some(latent) = config.latent {
-            let moved = draws.move_latents(latents, latent.std);
-            let fake = draws.warp(self.pair.generator.opponent().generate(moved));
-            let changed = critic.score(fake.into()).primal;
+            let moved = draws.move_latents(seen.latents, latent.std);
+            let changed = (ask.fake)(draws.warp((ask.generate)(moved)));
             sum.add(inconsistency(on_fake, changed) * latent.lambda_critic);
         }
     }
 
     /// What the generator minimises besides, with its weights. `features` are those of real and of
-    /// generated samples, `fake` what was made of `latents`.
-    pub(super) fn generator_terms(
+    /// generated samples, `fake` what was made of `latents`; `generate` makes samples of other latents.
+    pub(in crate::game) fn of_generator<const D: usize>(
         &self,
+        generator: &G,
         features: [Option<Tensor<2>>; 2],
-        fake: Tensor<D>,
-        latents: Tensor<2>,
+        (fake, latents): (Tensor<D>, Tensor<2>),
+        generate: impl Fn(Tensor<2>) -> Tensor<D>,
         draws: &mut Draws,
     ) -> Option<Tensor<1>> {
-        let (config, generator) = (&self.config, self.pair.generator.module());
+        let config = &self.config;
         let mut sum = Sum::default();
         let [real_features, fake_features] = features;
         if let (Some(weight), Some(real), Some(fake)) =
@@ -204,16 +226,14 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             && latent.lambda_generator > 0.0
         {
             let moved = draws.move_latents(latents, latent.std);
-            let changed = generator.generate(moved);
-            sum.add(inconsistency(fake, changed) * -latent.lambda_generator);
+            sum.add(inconsistency(fake, generate(moved)) * -latent.lambda_generator);
         }
         if let Some(weight) = config.orthogonal.map(|both| both.generator)
             && weight > 0.0
         {
             sum.add(orthogonal_penalty(generator) * weight);
         }
-        if let (Some(history), Some(weight)) =
-            (&self.terms.generator_history, config.historical_average)
+        if let (Some(history), Some(weight)) = (&self.generator_history, config.historical_average)
         {
             sum.add(history.penalty(generator) * weight);
         }
@@ -232,7 +252,7 @@ impl Draws {
 ///
 /// # Panics
 ///
-/// Panics if they are not pictures, which [`Gan::new`] has ruled out.
+/// Panics if they are not pictures, which the games have ruled out.
 fn picture_shape<const D: usize>(count: usize, dims: [usize; D]) -> [usize; 4] {
     assert_eq!(D, 4, "only pictures can be changed");
     [count, dims[1], dims[2], dims[3]]

@@ -16,6 +16,7 @@ use crate::penalty::{
     ConsistencyConfig, LatentConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig,
     PenaltyRule, TopKConfig,
 };
+use crate::rng::Stream;
 use crate::sample::LatentPrior;
 
 type Pictures = Gan<ConvGenerator, ConvCritic, 4>;
@@ -490,7 +491,7 @@ fn old_files_can_be_read() {
 
 type Energies = Gan<MlpGenerator, Autoencoder, 4>;
 
-fn energies(loss: AdversarialLoss) -> Energies {
+fn energies(loss: AdversarialLoss, balance: Option<BeganConfig>) -> Energies {
     let image = ImageShape::new(1, 8);
     let weights = &mut Stream::new(1, "weights", 0);
     let generator = MlpGeneratorConfig::new(image, 4, [16]).init(weights, &device());
@@ -502,6 +503,7 @@ fn energies(loss: AdversarialLoss) -> Energies {
     let critic = config.init(weights, &device());
     let config = GanConfig {
         loss,
+        balance,
         pull_away: Some(0.1),
         ..plain()
     };
@@ -514,14 +516,12 @@ fn energies(loss: AdversarialLoss) -> Energies {
 fn autoencoders_can_be_critics() {
     let constant = || Tensor::<4>::full([8, 1, 8, 8], 0.5, &Device::flex());
     let margin = AdversarialLoss::EnergyBased { margin: 1.0 };
-    let began = || {
-        let loss = BeganConfig {
-            gamma: 0.5,
-            lambda_k: 0.1,
-        };
-        energies(margin).with_objective(loss.init(&device()))
+    let balance = BeganConfig {
+        gamma: 0.5,
+        lambda_k: 0.1,
     };
-    for mut game in [energies(margin), began()] {
+    let began = || energies(AdversarialLoss::Wasserstein, Some(balance));
+    for mut game in [energies(margin, None), began()] {
         let mut clock = Clock::new(1);
         let first = game.round(constant(), &clock).get("d_real").unwrap();
         for _ in 0..40 {

@@ -9,6 +9,7 @@ use crate::game::{EmaConfig, snapshot_module};
 use crate::loss::AdversarialLoss;
 use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{PenaltyConfig, PenaltyRule};
+use crate::rng::Stream;
 use crate::sample::LatentPrior;
 
 const LATENT: usize = 4;

@@ -41,20 +41,27 @@ impl LabelHeadLayer {
             _ => score,
         };
         let features = features.primal;
-        let apply = |layer: &Linear, x: Tensor<2>| layer.apply(x.into()).primal;
-        let seen = match &self.hidden {
-            Some(hidden) => activation::leaky_relu(apply(hidden, features.clone()), 0.1),
-            None => features.clone(),
-        };
+        let second = |layer: &Linear| layer.apply(features.clone().into()).primal;
         Verdict {
             score,
-            logits: self.classifier.as_ref().map(|layer| apply(layer, seen)),
-            second: self
-                .second
-                .as_ref()
-                .map(|layer| apply(layer, features.clone())),
+            logits: self.logits(features.clone()),
+            second: self.second.as_ref().map(second),
             features,
         }
+    }
+
+    /// Class logits, code or embedding `[batch, …]` of features `[batch, features]`, if the head has
+    /// any.
+    pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
+        let classifier = self.classifier.as_ref()?;
+        let seen = match &self.hidden {
+            Some(hidden) => {
+                let hidden = hidden.apply(features.into()).primal;
+                activation::leaky_relu(hidden, 0.1)
+            }
+            None => features,
+        };
+        Some(classifier.apply(seen.into()).primal)
     }
 
     /// What the critic minimises beside the adversarial loss, `[1]`, if anything.

@@ -1,0 +1,74 @@
+//! The random numbers of a round.
+
+use burn::prelude::*;
+
+use super::GanConfig;
+use crate::augment::{Augmented, Warp};
+use crate::game::Clock;
+use crate::nn::Critic;
+use crate::penalty::{Penalty, PenaltyConfig, judge_and_penalize};
+use crate::rng::Stream;
+
+/// The random numbers of a round. One stream per purpose, so that turning one thing on does not
+/// change what the others draw.
+pub(in crate::game) struct Draws {
+    pub(in crate::game) latents: Stream,
+    noise: Stream,
+    pub(in crate::game) penalty: Stream,
+    pub(in crate::game) consistency: Stream,
+    /// For what a critic of classes learns from real samples by themselves.
+    pub(in crate::game) alone: Stream,
+    noise_std: f64,
+    /// What everything goes through before the critic sees it.
+    pub(in crate::game) warp: Warp,
+}
+
+impl Draws {
+    pub(in crate::game) fn new(config: &GanConfig, clock: &Clock) -> Self {
+        Self {
+            latents: clock.stream("latents"),
+            noise: clock.stream("instance-noise"),
+            penalty: clock.stream("penalty"),
+            consistency: clock.stream("consistency"),
+            alone: clock.stream("real-alone"),
+            noise_std: config
+                .instance_noise
+                .map_or(0.0, |noise| noise.std_at(clock)),
+            warp: Warp::default(),
+        }
+    }
+
+    pub(in crate::game) fn add_noise<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
+        if self.noise_std == 0.0 {
+            return x;
+        }
+        let noise = self.noise.normal(x.dims(), &x.device());
+        x + noise * self.noise_std
+    }
+
+    /// What the critic says at `points`, which it sees through the warp of the round, and the penalty
+    /// there with its weight.
+    pub(in crate::game) fn penalize<C: Critic<D>, const D: usize>(
+        &self,
+        config: &PenaltyConfig,
+        critic: &C,
+        points: Tensor<D>,
+    ) -> (Tensor<2>, Penalty) {
+        let (rule, weight) = (&config.rule, config.every as f64);
+        if self.warp.is_identity() {
+            let judge = |critic: &C, x| critic.score(x);
+            return judge_and_penalize(rule, weight, critic, points, judge);
+        }
+        let augmented = Augmented {
+            critic: critic.clone(),
+            warp: self.warp.clone(),
+        };
+        let judge = |critic: &Augmented<C>, x| critic.score(x);
+        judge_and_penalize(rule, weight, &augmented, points, judge)
+    }
+
+    /// What the critic sees of `x`.
+    pub(in crate::game) fn warp<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.warp.apply_to_samples(x.into()).primal
+    }
+}
