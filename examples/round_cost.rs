@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use burn::prelude::*;
 use clap::Parser;
+use gan::Failure;
 use gan::cli;
 use gan_core::game::{Clock, Game, Gan, GanConfig};
 use gan_core::loss::{AdversarialLoss, BeganConfig};
