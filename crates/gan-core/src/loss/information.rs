@@ -79,8 +79,17 @@ mod tests {
         let all = values(&shared_information_loss(sure.clone(), sure.clone()))[0];
         assert!((all + 4f32.ln()).abs() < 1e-3, "{all}");
         let constant = Tensor::<2>::from_floats([[3.0, 1.0, 0.0, 0.0]], &device).repeat_dim(0, 4);
-        let none = values(&shared_information_loss(sure.clone(), constant.clone()))[0];
-        assert!(none.abs() < 0.02, "{none}");
+        // Pairs are counted in both orders: joint (pᵢ + pⱼ) / 8, marginal (4 pᵢ + 1) / 8.
+        let exp = [3f64, 1.0, 0.0, 0.0].map(f64::exp);
+        let p = exp.map(|value| value / exp.iter().sum::<f64>());
+        let pairs = (0..16).map(|pair| [p[pair / 4], p[pair % 4]]);
+        let shared = pairs.map(|[a, b]| {
+            let joint = (a + b) / 8.0;
+            joint * (joint * 64.0 / ((4.0 * a + 1.0) * (4.0 * b + 1.0))).ln()
+        });
+        let expected = shared.sum::<f64>() as f32;
+        let mixed = values(&shared_information_loss(sure.clone(), constant.clone()))[0];
+        assert!((mixed + expected).abs() < 1e-4, "{mixed}");
         let same = values(&shared_information_loss(constant.clone(), constant))[0];
         assert!(same.abs() < 1e-4, "{same}");
         // Two choices for pairs of samples: ln 2.
