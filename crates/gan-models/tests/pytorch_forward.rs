@@ -92,7 +92,9 @@ fn cases() -> Vec<(&'static str, Kind, Value)> {
         all.push((name, kind, model));
     }
     for name in gan_models::CLASS_PRESETS {
-        let (kind, model) = class(name, if name == "cgan" { 8 } else { 16 });
+        let (kind, mut model) = class(name, if name == "cgan" { 8 } else { 16 });
+        // The reader only helps in training; PyTorch's side does not know it.
+        merge(&mut model, &json!({"critic": {"reader": null}}));
         all.push((name, kind, model));
     }
     all
