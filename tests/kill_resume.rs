@@ -4,12 +4,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{TINY, command, is_running, only_run, run_well};
+use common::{TINY, command, is_running, only_run, run_well, runs};
 
 fn flags(kimg: &'static str) -> Vec<&'static str> {
     let cadences = [
@@ -103,9 +103,10 @@ fn kill_and_compare(flags: &[&str], kills: usize) {
 
     // A run that was killed before it had its configuration is none yet.
     let next_flags = || {
-        let has_begun =
-            killed.join("runs").is_dir() && only_run(&killed).join("config.json").is_file();
-        if has_begun {
+        if runs(&killed)
+            .iter()
+            .any(|run| run.join("config.json").is_file())
+        {
             return [flags, &["--resume"]].concat();
         }
         let _ = fs::remove_dir_all(killed.join("runs"));
@@ -181,8 +182,10 @@ fn stopped_by_ctrl_c_it_saves_and_goes_on_to_the_same_bytes() {
     // Without end, so that it is certainly running when it is stopped.
     let mut child = command("mnist_gan", &stopped, &flags("4")).spawn().unwrap();
     let begin = Instant::now();
-    let log = || only_run(&stopped).join("log.jsonl");
-    while !stopped.join("runs").is_dir() || !fs::metadata(log()).is_ok_and(|log| log.len() > 300) {
+    // The folder of runs is there a moment before the run in it.
+    let has_logged =
+        |run: &PathBuf| fs::metadata(run.join("log.jsonl")).is_ok_and(|log| log.len() > 300);
+    while !runs(&stopped).iter().any(has_logged) {
         assert!(
             begin.elapsed() < Duration::from_secs(60),
             "it does not begin"
@@ -194,7 +197,10 @@ fn stopped_by_ctrl_c_it_saves_and_goes_on_to_the_same_bytes() {
         .status();
     assert!(interrupt.unwrap().success());
     assert!(child.wait().unwrap().success(), "stopping is no failure");
-    let lines = fs::read_to_string(log()).unwrap().lines().count();
+    let lines = fs::read_to_string(only_run(&stopped).join("log.jsonl"))
+        .unwrap()
+        .lines()
+        .count();
     assert!(lines < 80, "it was finished before it was stopped");
     run_well("mnist_gan", &stopped, &["--resume"]);
     assert_same(&only_run(&alone), &only_run(&stopped));

@@ -81,12 +81,16 @@ pub fn is_running(child: &mut Child) -> bool {
     child.try_wait().unwrap().is_none()
 }
 
+/// The runs in `folder/runs`, none if there is no such folder yet.
+pub fn runs(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder.join("runs"))
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default()
+}
+
 /// The only run in `folder/runs`.
 pub fn only_run(folder: &Path) -> PathBuf {
-    let mut runs: Vec<_> = std::fs::read_dir(folder.join("runs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut runs = runs(folder);
     assert_eq!(runs.len(), 1, "{runs:?}");
     runs.remove(0)
 }

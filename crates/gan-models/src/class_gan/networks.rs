@@ -420,7 +420,23 @@ impl ClassCritic for ImageClassCritic {
         real: (&Verdict, &Tensor<2>),
         fake: (&Verdict, &Tensor<2>),
     ) -> Option<Tensor<1>> {
-        self.head()?.critic_loss(real, fake)
+        let Self::Image(HeadedCritic {
+            reader: Some(reader),
+            head,
+            ..
+        }) = self
+        else {
+            return self.head()?.critic_loss(real, fake);
+        };
+        let (verdict, classes) = fake;
+        let verdict = Verdict {
+            logits: verdict
+                .logits
+                .clone()
+                .map(|code| reader.without_choice(code)),
+            ..verdict.clone()
+        };
+        head.critic_loss(real, (&verdict, classes))
     }
 
     fn real_loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Option<Tensor<1>> {

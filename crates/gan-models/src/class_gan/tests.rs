@@ -1,5 +1,6 @@
 //! The games of classes, preset by preset.
 
+use burn::tensor::activation;
 use gan_core::augment::{AdaptiveConfig, AugmentConfig, DiffAugmentConfig};
 use gan_core::game::{Clock, Game, Player, SampleRequest};
 use gan_core::loss::AdversarialLoss;
@@ -297,10 +298,58 @@ fn reading_the_code_back_moves_the_generator() {
     assert!(norm > 1e-4, "{norm}");
 }
 
+/// InfoGAN as in the paper: the second head shares the critic's body.
+fn without_reader() -> ClassGanConfig {
+    let mut config = small("infogan");
+    match &mut config.critic {
+        ClassCriticConfig::Image { reader, .. } => *reader = None,
+        other => panic!("{other:?}"),
+    }
+    config
+}
+
+/// A reader must not learn from generated pictures what a choice means: both players would agree on any
+/// small mark. It does learn the continuous codes there, and a head without a reader learns both.
+#[test]
+fn a_reader_learns_choices_from_real_pictures_alone() {
+    let moves = |config: ClassGanConfig, teaches_choice: bool| {
+        let game = config.init(1, &Device::flex()).unwrap();
+        let (rows, codes) = coded(&config, 8, 0);
+        let critic = game.critic().module();
+        let fake = game.generator().opponent().generate(rows);
+        let verdict = critic.judge(fake.into(), &codes);
+        let read = verdict.logits.clone().unwrap().detach();
+        // One part is the code's; the other is what was read anyway, and teaches nothing.
+        let rest = codes.dims()[1] - 10;
+        let wanted = match teaches_choice {
+            true => vec![codes.narrow(1, 0, 10), read.narrow(1, 10, rest)],
+            false => vec![
+                activation::softmax(read.narrow(1, 0, 10), 1),
+                codes.narrow(1, 10, rest),
+            ],
+        };
+        let wanted = Tensor::cat(wanted, 1);
+        let both = (&verdict, &wanted);
+        let loss = critic.critic_class_loss(both, both).unwrap();
+        let sgd = OptimizerConfig::Sgd {
+            lr: 1.0,
+            momentum: 0.0,
+        };
+        let norm = Player::new("critic", critic.clone(), sgd)
+            .minimize(loss)
+            .gradient_norm;
+        norm.into_scalar::<f32>() > 1e-4
+    };
+    assert!(!moves(reading_at_once(), true));
+    assert!(moves(reading_at_once(), false));
+    assert!(moves(without_reader(), true));
+    assert!(moves(without_reader(), false));
+}
+
 /// The second head alone learns to read the code of a generator that does not move.
 #[test]
 fn the_code_of_a_frozen_generator_is_learned() {
-    let config = reading_at_once();
+    let config = without_reader();
     let game = config.init(1, &Device::flex()).unwrap();
     let adam = OptimizerConfig::adam(3e-3, 0.5, 0.99);
     let mut critic = Player::new("critic", game.critic().module().clone(), adam);

@@ -169,6 +169,14 @@ impl Reader {
         Tensor::cat(vec![code, rest], 1)
     }
 
+    /// A `code` whose choice teaches nothing: what choices mean is learnt from real pictures alone. A
+    /// reader that learnt them from generated ones would agree with the generator on any small mark.
+    pub fn without_choice(&self, code: Tensor<2>) -> Tensor<2> {
+        let rest = code.dims()[1] - self.categories;
+        let choice = code.clone().narrow(1, 0, self.categories).detach();
+        Tensor::cat(vec![choice, code.narrow(1, self.categories, rest)], 1)
+    }
+
     /// All readings side by side, `[batch, readings · categories]`; the head's is the first.
     fn readings(&self, features: Tensor<2>, own: Tensor<2>) -> Tensor<2> {
         let own = own.narrow(1, 0, self.categories);
