@@ -142,3 +142,46 @@ fn files_are_scored_like_the_run_that_drew_them() {
     assert!(table.contains("120 pictures, 28x28 grey"), "{table}");
     assert!(table.contains("lower is better"), "{table}");
 }
+
+/// The mean of what the same program says of each class alone; other labels are refused.
+#[test]
+fn classes_are_compared_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let digits = SyntheticDigitsConfig::new().init().unwrap();
+    for index in 0..600 {
+        let picture = digits.get(index).unwrap();
+        let set = if index < 300 { "real" } else { "fake" };
+        if let Some(label @ 0..2) = picture.label {
+            let class = folder.path().join(format!("{set}/{label}"));
+            fs::create_dir_all(&class).unwrap();
+            write_picture(class.join(format!("{index}.png")), &picture).unwrap();
+        }
+    }
+    let of = |real: &str, fake: &str, metric: &str| {
+        let flags = [
+            "--real",
+            real,
+            "--fake",
+            fake,
+            "--metrics",
+            metric,
+            "--allow-few",
+        ];
+        evaluate(folder.path(), &flags).0
+    };
+    let classes = of("real", "fake", "intra");
+    let alone = ["0", "1"].map(|class| {
+        let [real, fake] = ["real", "fake"].map(|set| format!("{set}/{class}"));
+        score(&of(&real, &fake, "fid"), "fid")
+    });
+    let (found, wanted) = (score(&classes, "intra_fid"), (alone[0] + alone[1]) / 2.0);
+    assert!((found - wanted).abs() < 1e-6 * wanted, "{found} {alone:?}");
+
+    let flags = ["--real", "real/0", "--fake", "fake", "--metrics", "intra"];
+    let output = run("evaluate", folder.path(), &flags, LIMIT);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("--metrics intra"),
+        "{said}"
+    );
+}

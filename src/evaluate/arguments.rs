@@ -40,7 +40,7 @@ pub struct EvaluateArgs {
     /// truncation, instead of those of the training
     #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
     pub standing_statistics: Option<usize>,
-    /// Scores, of fid, kid, pr, dc, is, classes, accuracy, authenticity [default: all that the features and
+    /// Scores, of fid, kid, pr, dc, is, classes, accuracy, intra, authenticity [default: all that the features and
     /// the pictures allow]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
     pub metrics: Vec<Metric>,

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::EvaluateArgs;
 use super::neighbours::picture_of_neighbours;
-use super::sets::{Drawn, FAKE, PictureSet, Stored, collect};
+use super::sets::{Drawn, FAKE, PictureSet, Question, Stored, collect};
 use crate::Failure;
 use crate::backend::Backend;
 use crate::next;
@@ -255,10 +255,14 @@ impl<'a> Session<'a> {
         [real_report, fake_report]: [SetReport; 2],
     ) -> Result<(Report, [SetStatistics; 2]), Failure> {
         let (features, screen) = (&*self.features, &self.screen);
-        let real = reals.collect_cached(features, &self.config, screen, Some(screen));
+        let question = Question {
+            features,
+            classes: self.arguments.features_config().labels(),
+            by_class: self.by_class(reals, fakes)?,
+        };
+        let real = reals.collect_cached(question, &self.config, screen, Some(screen));
         let real = real.map_err(|failure| with_flag("--real", failure))?;
-        let network = (features, self.arguments.features_config().labels());
-        let fake = collect(fakes, network, FAKE, &self.config, Some(screen));
+        let fake = collect(fakes, question, FAKE, &self.config, Some(screen));
         let fake = fake.map_err(|failure| with_flag("--fake", failure))?;
         for set in [&real, &fake] {
             set.check_varied()?;
@@ -275,6 +279,27 @@ impl<'a> Session<'a> {
             scores,
         };
         Ok((report, [real, fake]))
+    }
+
+    /// Classes to be compared by themselves, if that is asked for, or if nothing is and it can be done
+    /// with as many pictures as there are.
+    fn by_class(&self, reals: &Stored, fakes: &dyn PictureSet) -> Result<usize, Failure> {
+        let metrics = &self.arguments.metrics;
+        let [real, fake] = [reals as &dyn PictureSet, fakes].map(PictureSet::num_labels);
+        if metrics.contains(&Metric::IntraFid) {
+            return match real == fake && real > 0 {
+                true => Ok(real),
+                false => Err(Failure::new(format!(
+                    "--metrics {}: it compares class by class, and the real pictures have labels of \
+                     {real} classes, the generated ones of {fake}; leave it out",
+                    Metric::IntraFid
+                ))),
+            };
+        }
+        let least = real * (self.features.size() + 1);
+        let enough = reals.count().min(fakes.count()) >= 2 * least;
+        let can = metrics.is_empty() && real == fake && enough && self.network.labels() > 0;
+        Ok(if can { real } else { 0 })
     }
 
     /// Those that are asked for, or all that can be computed.
@@ -299,6 +324,9 @@ impl<'a> Session<'a> {
         }
         if fake.is_labelled() {
             metrics.push(Metric::Accuracy);
+        }
+        if !fake.by_class().is_empty() {
+            metrics.push(Metric::IntraFid);
         }
         metrics
     }

@@ -37,6 +37,17 @@ pub(super) trait PictureSet {
     fn pictures(&self, range: Range<usize>) -> Result<Vec<Picture>, Failure>;
 }
 
+/// What is asked of the pictures of a set.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    /// Sees them.
+    pub(super) features: &'a dyn Features,
+    /// Classes that the features tell apart; 0 if none.
+    pub(super) classes: usize,
+    /// Classes of the pictures that each shall have statistics of its own; 0 for none.
+    pub(super) by_class: usize,
+}
+
 /// Pictures of a file or folder, in a random order that is always the same.
 pub(super) struct Stored {
     data: Arc<dyn Pictures>,
@@ -94,7 +105,7 @@ impl Stored {
     }
 
     /// Everything that decides what features are collected.
-    fn key(&self, features: &dyn Features, config: &SuiteConfig) -> StatisticsKey {
+    fn key(&self, question: Question<'_>, config: &SuiteConfig) -> StatisticsKey {
         let pictures = match self.transform.size {
             Some([height, width]) => format!("centre, {width}x{height}"),
             None => "as they are".to_owned(),
@@ -105,11 +116,12 @@ impl Stored {
             .map_or(0, |picture| picture.channels);
         StatisticsKey {
             fingerprint: self.data.fingerprint(),
-            features: features.name(),
+            features: question.features.name(),
             pictures: format!("{pictures}, {kind} channels"),
             count: self.order.len() as u64,
             order: ORDER,
-            kept: config.kept(features.size()) as u64,
+            kept: config.kept(question.features.size()) as u64,
+            classes: question.by_class as u64,
         }
     }
 
@@ -117,19 +129,24 @@ impl Stored {
     /// far it is.
     pub(super) fn collect_cached(
         &self,
-        features: &dyn Features,
+        question: Question<'_>,
         config: &SuiteConfig,
         screen: &Screen,
         progress: Option<&Screen>,
     ) -> Result<SetStatistics, Failure> {
-        let collect = || collect(self, (features, 0), REAL, config, progress);
+        // Real pictures are not asked for their accuracy.
+        let question = Question {
+            classes: 0,
+            ..question
+        };
+        let collect = || collect(self, question, REAL, config, progress);
         // Small sets are read again sooner than their checksum is computed.
         let Some(folder) = cache_dir().filter(|_| self.order.len() > CHUNK) else {
             return collect();
         };
         let cache = StatisticsCache::new(folder.join("statistics"));
         let notice = |text| screen.note(text);
-        cache.get_or_collect(&self.key(features, config), REAL, notice, collect)
+        cache.get_or_collect(&self.key(question, config), REAL, notice, collect)
     }
 }
 
@@ -202,18 +219,21 @@ impl PictureSet for Drawn<'_> {
     }
 }
 
-/// One pass over a set. Labels are those of the features if there are `labels` classes of them.
-/// Progress is shown on the screen, if there is one.
+/// One pass over a set. Progress is shown on the screen, if there is one.
 pub(super) fn collect(
     set: &dyn PictureSet,
-    (features, labels): (&dyn Features, usize),
+    question: Question<'_>,
     name: &str,
     config: &SuiteConfig,
     screen: Option<&Screen>,
 ) -> Result<SetStatistics, Failure> {
     let count = set.count();
-    let has_labels = labels > 0 && set.num_labels() == labels;
-    let mut collector = Collector::new(features, name, count as u64, config);
+    let (features, by_class) = (question.features, question.by_class);
+    let has_accuracy = question.classes > 0 && set.num_labels() == question.classes;
+    let mut collector = Collector::new(features, name, count as u64, config).with_classes(by_class);
+    if !has_accuracy {
+        collector = collector.without_accuracy();
+    }
     let mut counter = screen.map(|screen| Counter::new(screen, name, count));
     for begin in (0..count).step_by(CHUNK) {
         let pictures = set.pictures(begin..count.min(begin + CHUNK))?;
@@ -225,7 +245,8 @@ pub(super) fn collect(
             channels: first.channels,
         };
         let labels = pictures.iter().map(|picture| picture.label);
-        let labels: Option<Vec<usize>> = has_labels.then(|| labels.collect()).flatten();
+        let labels: Option<Vec<usize>> = labels.collect();
+        let labels = labels.filter(|_| has_accuracy || by_class > 0);
         let bytes: Vec<u8> = pictures
             .into_iter()
             .flat_map(|picture| picture.pixels)

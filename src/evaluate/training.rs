@@ -14,7 +14,7 @@ use gan_metrics::suite::{Metric, SetStatistics, SuiteConfig, evaluate};
 use gan_models::Model;
 use serde::{Deserialize, Serialize};
 
-use super::sets::{Drawn, FAKE, Stored, collect};
+use super::sets::{Drawn, FAKE, Question, Stored, collect};
 use crate::Failure;
 use crate::progress::Screen;
 use crate::resolve::DataConfig;
@@ -145,17 +145,21 @@ impl<M: Model> Judge<M> {
             frechet: FrechetConfig { allow_few: true },
             ..SuiteConfig::default()
         };
+        let by_class = self.config.metrics.contains(&Metric::IntraFid);
+        let question = Question {
+            features: &*self.features,
+            classes: self.config.features.labels(),
+            by_class: if by_class { self.model.num_labels() } else { 0 },
+        };
         let real = match self.real.take() {
             Some(real) => real,
             None => {
                 let real = self
                     .reals
-                    .collect_cached(&*self.features, &suite, &self.screen, None);
+                    .collect_cached(question, &suite, &self.screen, None);
                 real.map_err(failed)?
             }
         };
-        let labels = self.config.features.labels();
-        let network = (&*self.features, labels);
         let draw = |seeds: &[u64], classes: &[usize]| {
             let rows = self.model.rows(seeds, classes, None, &self.device);
             game.sample(&SampleRequest {
@@ -169,7 +173,7 @@ impl<M: Model> Judge<M> {
             labels: self.model.num_labels(),
             draw: &draw,
         };
-        let fake = collect(&drawn, network, FAKE, &suite, None).map_err(failed)?;
+        let fake = collect(&drawn, question, FAKE, &suite, None).map_err(failed)?;
         let scores = evaluate(&real, &fake, &self.config.metrics, &suite)?;
         let measured = scores.into_iter().map(|score| Measurement {
             metric: score.name,

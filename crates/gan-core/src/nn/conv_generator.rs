@@ -1,6 +1,6 @@
 //! Convolutional generators.
 
-use burn::module::Module;
+use burn::module::{Module, RunningState};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -140,7 +140,11 @@ impl ConvGeneratorConfig {
             _ => {}
         }
         for width in &self.widths {
-            self.norm.validate(*width).map_err(|e| e.within("norm"))?;
+            let checked = match self.residual {
+                true => self.norm.validate(*width),
+                false => self.norm.validate_with_reference(*width),
+            };
+            checked.map_err(|e| e.within("norm"))?;
         }
         let named = |activation: Activation, field: &str| {
             activation.validate().map_err(|e| e.within(field))
@@ -182,12 +186,18 @@ impl ConvGeneratorConfig {
             self.push_extra(index + 1, &mut blocks, stream, device);
         }
         let before_output = self.residual.then(|| self.after(last, stream, device));
+        let reference = match self.norm {
+            Norm::VirtualBatch { reference, .. } => Some(reference),
+            _ => None,
+        };
+        let reference = reference.map(|count| stream.normal([count, self.latent_size], device));
         ConvGenerator {
             stem,
             after_stem,
             blocks,
             before_output,
             output: self.init_output(last, stream, device),
+            reference: reference.map(RunningState::new),
             base_size,
             latent_size: self.latent_size,
         }
@@ -343,14 +353,18 @@ pub struct ConvGenerator {
     pub before_output: Option<NormActivation>,
     /// The picture.
     pub output: ConvBlock,
+    /// With virtual batch normalisation, the latents `[reference, latent_size]` that every batch begins
+    /// with: standard normal, drawn once.
+    pub reference: Option<RunningState<Tensor<2>>>,
     /// Height and width after the stem.
     pub base_size: usize,
     /// Length of a latent vector.
     pub latent_size: usize,
 }
 
-impl Forward<2, 4> for ConvGenerator {
-    fn apply(&self, z: Dual<2>) -> Dual<4> {
+impl ConvGenerator {
+    /// Pictures of latents, all of one batch.
+    fn draw(&self, z: Dual<2>) -> Dual<4> {
         let mut x = self.stem.apply(z, self.base_size);
         if let Some(after) = &self.after_stem {
             x = after.apply(x);
@@ -368,6 +382,18 @@ impl Forward<2, 4> for ConvGenerator {
     }
 }
 
+impl Forward<2, 4> for ConvGenerator {
+    fn apply(&self, z: Dual<2>) -> Dual<4> {
+        let Some(reference) = &self.reference else {
+            return self.draw(z);
+        };
+        let reference = reference.value_sync().to_device(&z.primal.device());
+        let [before, batch] = [reference.dims()[0], z.primal.dims()[0]];
+        let pictures = self.draw(Dual::concat(vec![reference.into(), z], 0));
+        pictures.narrow(0, before, batch)
+    }
+}
+
 impl Generator<4> for ConvGenerator {
     fn generate(&self, z: Tensor<2>) -> Tensor<4> {
         self.apply(z.into()).primal
@@ -382,7 +408,7 @@ impl Generator<4> for ConvGenerator {
 mod tests {
     use super::*;
     use crate::nn::parameter_count;
-    use crate::testing::assert_jvp;
+    use crate::testing::{assert_close, assert_jvp};
 
     fn stream() -> Stream {
         Stream::new(1, "generator", 0)
@@ -458,6 +484,44 @@ mod tests {
         }
     }
 
+    fn virtual_batch() -> ConvGeneratorConfig {
+        ConvGeneratorConfig {
+            norm: Norm::VirtualBatch {
+                reference: 4,
+                epsilon: 1e-5,
+            },
+            // A difference cannot follow the corner of ReLU.
+            activation: Activation::Silu,
+            ..ConvGeneratorConfig::dcgan(ImageShape::new(1, 16), 6, [5, 4])
+        }
+    }
+
+    /// A picture is the same alone and beside others, in training and after it, unlike with batch
+    /// normalisation.
+    #[test]
+    fn with_a_reference_batch_a_picture_does_not_depend_on_its_neighbours() {
+        let generator = init(&virtual_batch());
+        let together = generator.generate(latent());
+        assert_eq!(together.dims(), [3, 1, 16, 16]);
+        let alone = generator.generate(latent().narrow(0, 1, 1));
+        assert_close(&alone, &together.clone().narrow(0, 1, 1), 1e-5);
+        let trained = generator.valid().generate(latent().inner());
+        assert_close(&trained, &together.inner(), 1e-5);
+        assert_jvp(|z| generator.apply(z), latent());
+    }
+
+    #[test]
+    fn the_reference_batch_decides_the_pictures_and_is_no_parameter() {
+        let generator = init(&virtual_batch());
+        let (count, before) = (parameter_count(&generator), generator.generate(latent()));
+        let plain = ConvGeneratorConfig::dcgan(ImageShape::new(1, 16), 6, [5, 4]);
+        assert_eq!(count, parameter_count(&init(&plain)));
+        let reference = generator.reference.as_ref().expect("it has one");
+        reference.update(reference.value() * 3.0);
+        let moved = (generator.generate(latent()) - before).abs().max();
+        assert!(moved.into_scalar::<f32>() > 1e-4);
+    }
+
     #[test]
     fn every_parameter_gets_a_gradient() {
         use burn::module::{ModuleVisitor, Param};
@@ -504,5 +568,15 @@ mod tests {
         assert_eq!(field(even), "output.kernel");
         let norm = |c: &mut ConvGeneratorConfig| c.norm = Norm::Layer { epsilon: -1.0 };
         assert_eq!(field(norm), "norm.epsilon");
+        let residual = |c: &mut ConvGeneratorConfig| {
+            *c = ConvGeneratorConfig {
+                residual: true,
+                output: OutputLayer::Conv { kernel: 3 },
+                widths: vec![8, 4, 2],
+                norm: virtual_batch().norm,
+                ..c.clone()
+            };
+        };
+        assert_eq!(field(residual), "norm.virtual_batch");
     }
 }

@@ -61,7 +61,8 @@ pub use mlp::{Mlp, MlpConfig};
 pub use mlp_image::{MlpCritic, MlpCriticConfig, MlpGenerator, MlpGeneratorConfig};
 pub use norm::{
     BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, GroupNorm,
-    GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig,
+    GroupNormConfig, Norm, NormLayer, PixelNorm, PixelNormConfig, VirtualBatchNorm,
+    VirtualBatchNormConfig,
 };
 pub use patch_critic::{PatchCritic, PatchCriticConfig};
 pub use residual::{Resample, ResidualBlock, ResidualBlockConfig};

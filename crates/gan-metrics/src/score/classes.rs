@@ -197,17 +197,16 @@ impl ClassMoments {
         Ok(())
     }
 
-    /// Mean and covariance of a class; `set` is how an error calls the pictures.
+    /// Mean and covariance of each class; `set` is how an error calls the pictures.
     ///
     /// # Errors
     ///
-    /// If the class has fewer than two pictures.
-    ///
-    /// # Panics
-    ///
-    /// Panics if there is no such class.
-    pub fn gaussian(&self, set: &str, class: usize) -> Result<Gaussian, MetricError> {
-        self.classes[class].gaussian(&class_of(class, set))
+    /// If a class has fewer than two pictures.
+    pub fn gaussians(&self, set: &str) -> Result<Vec<Gaussian>, MetricError> {
+        let classes = self.classes.iter().enumerate();
+        classes
+            .map(|(class, moments)| moments.gaussian(&class_of(class, set)))
+            .collect()
     }
 }
 

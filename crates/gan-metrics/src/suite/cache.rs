@@ -17,7 +17,7 @@ use crate::features::PictureShape;
 use crate::score::{Classes, Estimate, Gaussian};
 
 /// Version of the files; another one is computed anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Under this name a file has all that is not a tensor.
 const ABOUT: &str = "statistics";
 /// Under this name it has its checksum.
@@ -39,6 +39,8 @@ pub struct StatisticsKey {
     pub order: u64,
     /// Pictures whose features are kept.
     pub kept: u64,
+    /// Classes of which each has statistics of its own; 0 if none has.
+    pub classes: u64,
 }
 
 /// A folder in which [`SetStatistics`] are kept, one safetensors file each.
@@ -58,6 +60,8 @@ struct About {
     width: usize,
     channels: usize,
     classes: Option<Classes>,
+    /// Pictures of each class that has statistics of its own.
+    class_counts: Vec<u64>,
     identical: bool,
 }
 
@@ -179,10 +183,15 @@ fn bytes_of(key: &StatisticsKey, statistics: &SetStatistics) -> Vec<u8> {
         width: shape.width,
         channels: shape.channels,
         classes: statistics.classes.clone(),
+        class_counts: statistics
+            .by_class
+            .iter()
+            .map(|class| class.count)
+            .collect(),
         identical: statistics.identical,
     });
     let size = statistics.gaussian.size();
-    let wide = |values: &[f64]| {
+    let wide = |values: &[f64]| -> Vec<u8> {
         values
             .iter()
             .flat_map(|value| value.to_le_bytes())
@@ -208,6 +217,22 @@ fn bytes_of(key: &StatisticsKey, statistics: &SetStatistics) -> Vec<u8> {
     if let Some(score) = statistics.inception_score {
         let values = wide(&[score.mean, score.deviation]);
         tensors.push(("inception_score", Dtype::F64, vec![2], values));
+    }
+    let classes = &statistics.by_class;
+    if !classes.is_empty() {
+        let means = classes.iter().flat_map(|class| wide(&class.mean)).collect();
+        let covariances = classes
+            .iter()
+            .flat_map(|class| wide(&class.covariance))
+            .collect();
+        let count = classes.len();
+        tensors.push(("class_means", Dtype::F64, vec![count, size], means));
+        tensors.push((
+            "class_covariances",
+            Dtype::F64,
+            vec![count, size, size],
+            covariances,
+        ));
     }
     let sum = checksum(
         &about,
@@ -262,6 +287,21 @@ fn parse(bytes: &[u8], key: &StatisticsKey, set: &str) -> Option<SetStatistics> 
     {
         return None;
     }
+    let mut by_class = Vec::new();
+    if !about.class_counts.is_empty() {
+        let (means, covariances) = (wide("class_means")?, wide("class_covariances")?);
+        let (size, count) = (mean.len(), about.class_counts.len());
+        if means.len() != count * size || covariances.len() != count * size * size {
+            return None;
+        }
+        let parts = means.chunks(size).zip(covariances.chunks(size * size));
+        let classes = about.class_counts.iter().zip(parts);
+        by_class.extend(classes.map(|(count, (mean, covariance))| Gaussian {
+            count: *count,
+            mean: mean.to_vec(),
+            covariance: covariance.to_vec(),
+        }));
+    }
     let inception_score = wide("inception_score").map(|values| Estimate {
         mean: values[0],
         deviation: values[1],
@@ -280,6 +320,7 @@ fn parse(bytes: &[u8], key: &StatisticsKey, set: &str) -> Option<SetStatistics> 
             mean,
             covariance,
         },
+        by_class,
         kept,
         classes: about.classes,
         inception_score,
@@ -291,8 +332,7 @@ fn parse(bytes: &[u8], key: &StatisticsKey, set: &str) -> Option<SetStatistics> 
 mod tests {
     use std::cell::RefCell;
 
-    use super::super::SuiteConfig;
-    use super::super::statistics::tests::{pictures, statistics};
+    use super::super::statistics::tests::{by_class, pictures};
     use super::*;
 
     fn key() -> StatisticsKey {
@@ -303,11 +343,12 @@ mod tests {
             count: 30,
             order: 0,
             kept: 30,
+            classes: 0,
         }
     }
 
     fn computed() -> SetStatistics {
-        statistics(&pictures(30, 7), 8, &SuiteConfig::default())
+        by_class(&pictures(30, 7), 2)
     }
 
     /// What comes of a cache, whether it was computed, and what was said.
@@ -342,13 +383,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = StatisticsCache::new(folder.path());
         get(&cache, &key());
-        let changes: [fn(&mut StatisticsKey); 6] = [
+        let changes: [fn(&mut StatisticsKey); 7] = [
             |key| key.fingerprint.push('d'),
             |key| key.features = "simple-clean".into(),
             |key| key.pictures.push('x'),
             |key| key.count = 31,
             |key| key.order = 1,
             |key| key.kept = 29,
+            |key| key.classes = 2,
         ];
         for change in changes {
             let mut other = key();

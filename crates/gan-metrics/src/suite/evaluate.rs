@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Metric, SetStatistics, SuiteConfig};
 use crate::error::MetricError;
 use crate::score::{
-    InceptionScore, Manifold, ManifoldConfig, Rows, frechet_distance, kernel_distance,
-    manifold_scores, memorisation,
+    Gaussian, InceptionScore, Manifold, ManifoldConfig, Rows, frechet_distance,
+    intra_class_distance, kernel_distance, manifold_scores, memorisation,
 };
 
 /// A score, and how it was made.
@@ -84,6 +84,7 @@ pub fn evaluate(
             Metric::InceptionScore => sets.inception_score()?,
             Metric::Classes => sets.classes()?,
             Metric::Accuracy => sets.accuracy()?,
+            Metric::IntraFid => sets.intra_fid()?,
             Metric::Authenticity => sets.authenticity()?,
         });
     }
@@ -119,6 +120,36 @@ impl Sets<'_> {
             ));
         }
         Ok(vec![Score::new("fid", distance.value, Better::Lower, how)])
+    }
+
+    fn intra_fid(&self) -> Result<Vec<Score>, MetricError> {
+        let (real, fake) = (&self.real.by_class, &self.fake.by_class);
+        if real.is_empty() || real.len() != fake.len() {
+            return Err(MetricError::Pictures {
+                place: self.fake.set.clone(),
+                reason: format!(
+                    "`{}` compares class by class, and both sets must have the same labels: {} has {} \
+                     classes, {} has {}; leave it out of the metrics",
+                    Metric::IntraFid,
+                    self.real.set,
+                    real.len(),
+                    self.fake.set,
+                    fake.len()
+                ),
+            });
+        }
+        let distance = intra_class_distance(real, fake, self.config.frechet)?;
+        let fewest = |classes: &[Gaussian]| {
+            let counts = classes.iter().map(|class| class.count);
+            counts.min().unwrap_or_default()
+        };
+        let how = format!(
+            "mean of {} classes with {} or more each",
+            real.len(),
+            counts(fewest(real), fewest(fake))
+        );
+        let score = Score::new("intra_fid", distance.mean, Better::Lower, how);
+        Ok(vec![score])
     }
 
     fn kid(&self) -> Result<Vec<Score>, MetricError> {
@@ -252,7 +283,7 @@ fn no_classes(metric: Metric, features: &str) -> MetricError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::statistics::tests::{pictures, statistics};
+    use super::super::statistics::tests::{by_class, pictures, statistics};
     use super::*;
 
     #[test]
@@ -260,7 +291,15 @@ mod tests {
         let config = SuiteConfig::default();
         let real = statistics(&pictures(60, 7), 16, &config);
         let fake = statistics(&pictures(40, 11), 16, &config);
-        let scores = evaluate(&real, &fake, &Metric::ALL, &config).unwrap();
+        let all = evaluate(&real, &fake, &Metric::ALL, &config);
+        let message = all.unwrap_err().to_string();
+        assert!(message.contains("the same labels"), "{message}");
+        let metrics = Metric::ALL.map(|metric| match metric {
+            Metric::IntraFid => None,
+            other => Some(other),
+        });
+        let metrics: Vec<_> = metrics.into_iter().flatten().collect();
+        let scores = evaluate(&real, &fake, &metrics, &config).unwrap();
         let names: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
         assert_eq!(
             names,
@@ -290,6 +329,31 @@ mod tests {
             how("coverage"),
             "40 real and 40 generated pictures; 5 neighbours"
         );
+    }
+
+    /// Two classes, of which one is the same in both sets: half the distance of the other.
+    #[test]
+    fn the_intra_class_distance_is_the_mean_of_the_classes() {
+        let config = SuiteConfig::default();
+        let (real, mut other) = (pictures(40, 7), pictures(40, 7));
+        for picture in other.chunks_mut(4).skip(1).step_by(2) {
+            picture.reverse();
+            picture[0] /= 3;
+        }
+        let [real, fake] = [real, other].map(|bytes| by_class(&bytes, 2));
+        let scores = evaluate(&real, &fake, &[Metric::IntraFid], &config).unwrap();
+        let of_class = |class: usize| {
+            let [real, fake] = [&real, &fake].map(|set| &set.by_class()[class]);
+            frechet_distance(real, fake, config.frechet).unwrap().value
+        };
+        assert!(of_class(0).abs() < 1e-6 && of_class(1) > 1e-3);
+        assert!((scores[0].value - of_class(1) / 2.0).abs() < 1e-9);
+        assert_eq!(
+            scores[0].how,
+            "mean of 2 classes with 20 real and 20 generated pictures or more each"
+        );
+        let more = by_class(&pictures(40, 7), 4);
+        assert!(evaluate(&real, &more, &[Metric::IntraFid], &config).is_err());
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub enum Metric {
     Classes,
     /// How often a picture shows the class it was asked to show: `accuracy`.
     Accuracy,
+    /// The mean Fréchet distance of the classes, section 4 of
+    /// [cGANs with projection](https://arxiv.org/abs/1802.05637): `intra`.
+    #[serde(rename = "intra")]
+    IntraFid,
     /// How often a picture is not nearest to a training picture that it might be a copy of:
     /// `authenticity`.
     Authenticity,
@@ -37,7 +41,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fid,
         Self::Kid,
         Self::PrecisionRecall,
@@ -45,6 +49,7 @@ impl Metric {
         Self::InceptionScore,
         Self::Classes,
         Self::Accuracy,
+        Self::IntraFid,
         Self::Authenticity,
     ];
 
@@ -58,6 +63,7 @@ impl Metric {
             Self::InceptionScore => "is",
             Self::Classes => "classes",
             Self::Accuracy => "accuracy",
+            Self::IntraFid => "intra",
             Self::Authenticity => "authenticity",
         }
     }
@@ -133,7 +139,7 @@ mod tests {
         }
         assert_eq!(
             "fd".parse::<Metric>().unwrap_err().to_string(),
-            "`metrics` is fd; it must be of fid, kid, pr, dc, is, classes, accuracy, authenticity"
+            "`metrics` is fd; it must be of fid, kid, pr, dc, is, classes, accuracy, intra, authenticity"
         );
     }
 }

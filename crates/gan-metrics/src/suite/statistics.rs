@@ -2,7 +2,7 @@
 
 use crate::error::{MetricError, check_count};
 use crate::features::{Features, PictureShape};
-use crate::score::{Classes, Estimate, Gaussian, InceptionScore, Moments, Rows};
+use crate::score::{ClassMoments, Classes, Estimate, Gaussian, InceptionScore, Moments, Rows};
 
 use super::SuiteConfig;
 
@@ -13,6 +13,8 @@ pub struct SetStatistics {
     pub(super) features: String,
     pub(super) shape: PictureShape,
     pub(super) gaussian: Gaussian,
+    /// Of each class of the pictures, or empty.
+    pub(super) by_class: Vec<Gaussian>,
     /// `[kept, size]`, of the first pictures.
     pub(super) kept: Vec<f32>,
     pub(super) classes: Option<Classes>,
@@ -44,6 +46,11 @@ impl SetStatistics {
     /// Mean and covariance of the features.
     pub fn gaussian(&self) -> &Gaussian {
         &self.gaussian
+    }
+
+    /// Mean and covariance of the features of each class, or empty if they were not collected by class.
+    pub fn by_class(&self) -> &[Gaussian] {
+        &self.by_class
     }
 
     /// Features of the first pictures, as many as [`SuiteConfig::keep_bytes`] allowed.
@@ -85,6 +92,9 @@ pub struct Collector<'a> {
     splits: usize,
     keep: usize,
     moments: Moments,
+    by_class: Option<ClassMoments>,
+    /// Whether labels are classes of the features.
+    labels_are_of_features: bool,
     kept: Vec<f32>,
     classes: Option<Classes>,
     inception_score: Option<InceptionScore>,
@@ -103,6 +113,8 @@ impl<'a> Collector<'a> {
             splits: config.splits,
             keep: config.kept(features.size()) * features.size(),
             moments: Moments::new(features.size()),
+            by_class: None,
+            labels_are_of_features: true,
             kept: Vec::new(),
             classes: None,
             inception_score: None,
@@ -111,13 +123,32 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Also keeps mean and covariance of each of `count` classes, which the labels name. Memory grows with
+    /// the classes. None for 0.
+    #[must_use]
+    pub fn with_classes(self, count: usize) -> Self {
+        let by_class = (count > 0).then(|| ClassMoments::new(count, self.features.size()));
+        Self { by_class, ..self }
+    }
+
+    /// Labels are not the classes of the features, so no accuracy comes of comparing them.
+    #[must_use]
+    pub fn without_accuracy(self) -> Self {
+        Self {
+            labels_are_of_features: false,
+            ..self
+        }
+    }
+
     /// Adds pictures, which are [`shape.num_bytes()`](PictureShape::num_bytes) bytes. `labels` are the
-    /// classes they were asked to show, if these are the classes of the features.
+    /// classes they were asked to show: those of the features, unless
+    /// [it was said](Collector::without_accuracy) that they are not.
     ///
     /// # Errors
     ///
     /// If the features cannot take them or are not finite, a picture has another size than those
-    /// before, a label is no class, or there are more pictures than were announced.
+    /// before, a label is no class, labels are needed and not given, or there are more pictures than
+    /// were announced.
     pub fn add(
         &mut self,
         pictures: &[u8],
@@ -132,6 +163,10 @@ impl<'a> Collector<'a> {
         let batch = self.features.features(pictures, shape)?;
         let rows = Rows::new(&self.set, &batch.values, self.features.size())?;
         self.moments.add(&rows)?;
+        if let Some(by_class) = &mut self.by_class {
+            by_class.add(&rows, labels.unwrap_or_default())?;
+        }
+        let labels = labels.filter(|_| self.labels_are_of_features);
         let room = self.keep - self.kept.len();
         let values = &batch.values[..room.min(batch.values.len())];
         self.kept.extend_from_slice(values);
@@ -197,8 +232,10 @@ impl<'a> Collector<'a> {
             .inception_score
             .map(|score| score.score())
             .transpose()?;
+        let of_classes = |moments: &ClassMoments| moments.gaussians(&self.set);
         Ok(SetStatistics {
             gaussian: self.moments.gaussian(&self.set)?,
+            by_class: self.by_class.as_ref().map_or(Ok(Vec::new()), of_classes)?,
             set: self.set,
             features: self.features.name(),
             shape: PictureShape {
@@ -277,6 +314,53 @@ pub(super) mod tests {
                 .unwrap();
         }
         collector.finish().unwrap()
+    }
+
+    /// Pictures that belong to `classes` classes in turn, which are not those of the features.
+    pub fn by_class(bytes: &[u8], classes: usize) -> SetStatistics {
+        let count = bytes.len() / 4;
+        let config = SuiteConfig::default();
+        let collector = Collector::new(&Simple, "the pictures", count as u64, &config);
+        let mut collector = collector.with_classes(classes).without_accuracy();
+        let labels: Vec<usize> = (0..count).map(|index| index % classes).collect();
+        collector.add(bytes, shape(count), Some(&labels)).unwrap();
+        collector.finish().unwrap()
+    }
+
+    #[test]
+    fn a_class_has_the_statistics_of_its_pictures() {
+        let bytes = pictures(40, 7);
+        let both = by_class(&bytes, 2);
+        assert!(!both.is_labelled());
+        let every_second = |class: usize| -> Vec<u8> {
+            let chosen = bytes.chunks(4).skip(class).step_by(2);
+            chosen.flatten().copied().collect()
+        };
+        for class in 0..2 {
+            let alone = statistics(&every_second(class), 20, &SuiteConfig::default());
+            assert_eq!(both.by_class()[class], alone.gaussian);
+        }
+        assert!(
+            statistics(&bytes, 8, &SuiteConfig::default())
+                .by_class()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_class_needs_labels_and_two_pictures() {
+        let config = SuiteConfig::default();
+        let add = |labels: Option<&[usize]>| {
+            let collector = Collector::new(&Simple, "the pictures", 4, &config);
+            let mut collector = collector.with_classes(2).without_accuracy();
+            collector.add(&pictures(4, 7), shape(4), labels)?;
+            collector.finish()
+        };
+        let message = |labels| add(labels).unwrap_err().to_string();
+        assert!(message(None).contains("one label per picture"));
+        assert!(message(Some(&[0, 0, 0, 2])).contains("number of classes, 2"));
+        assert!(message(Some(&[0, 0, 0, 1])).contains("class 1 of the pictures"));
+        assert!(add(Some(&[0, 1, 0, 1])).is_ok());
     }
 
     #[test]

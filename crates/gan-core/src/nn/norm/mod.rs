@@ -4,11 +4,13 @@ mod batch;
 mod conditional;
 mod group;
 mod pixel;
+mod virtual_batch;
 
 pub use batch::{BatchNorm, BatchNormConfig};
 pub use conditional::{ConditionalBatchNorm, ConditionalBatchNormConfig};
 pub use group::{GroupNorm, GroupNormConfig};
 pub use pixel::{PixelNorm, PixelNormConfig};
+pub use virtual_batch::{VirtualBatchNorm, VirtualBatchNormConfig};
 
 use burn::module::Module;
 use burn::prelude::*;
@@ -63,6 +65,17 @@ pub enum Norm {
         #[serde(default = "default_pixel_epsilon")]
         epsilon: f64,
     },
+    /// [Virtual batch normalisation](VirtualBatchNorm): batch normalisation without the coupling of the
+    /// samples, at twice the cost where the reference is as large as the batch. Only in a
+    /// [convolutional generator](super::ConvGenerator) without residual blocks, which draws the
+    /// reference batch of latents.
+    VirtualBatch {
+        /// Samples of the reference batch, 1 or more.
+        reference: usize,
+        /// Added to the variance, above 0. Default: 1e-5.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+    },
 }
 
 fn default_epsilon() -> f64 {
@@ -86,14 +99,29 @@ impl Norm {
         }
     }
 
-    /// Says what is wrong.
+    /// Says what is wrong, for a network that has no reference batch.
     ///
     /// # Errors
     ///
-    /// If a number is outside its range, or the groups do not divide `channels`.
+    /// If a number is outside its range, the groups do not divide `channels`, or it needs a reference
+    /// batch.
     pub fn validate(&self, channels: usize) -> Result<(), ConfigError> {
+        if matches!(self, Self::VirtualBatch { .. }) {
+            let allowed = "another one here; only a convolutional generator without residual blocks \
+                           has the reference batch that it needs";
+            return Err(ConfigError::new("virtual_batch", "set", allowed));
+        }
+        self.validate_with_reference(channels)
+    }
+
+    /// Says what is wrong, for a network that has a reference batch if it must.
+    pub(super) fn validate_with_reference(&self, channels: usize) -> Result<(), ConfigError> {
         match *self {
             Self::None => Ok(()),
+            Self::VirtualBatch { reference, epsilon } => {
+                let config = VirtualBatchNormConfig::new(channels, reference);
+                config.with_epsilon(epsilon).validate()
+            }
             Self::Batch { epsilon, momentum } => {
                 let config = BatchNormConfig::new(channels);
                 config
@@ -120,7 +148,10 @@ impl Norm {
 
     /// Whether a bias before it has no effect, because the mean of each channel is taken away.
     pub fn cancels_bias(&self) -> bool {
-        matches!(self, Self::Batch { .. } | Self::Instance { .. })
+        matches!(
+            self,
+            Self::Batch { .. } | Self::Instance { .. } | Self::VirtualBatch { .. }
+        )
     }
 
     /// Draws the parameters for `channels`; nothing for [`Norm::None`].
@@ -156,6 +187,12 @@ impl Norm {
                 group(GroupNormConfig::new(groups, channels), epsilon, stream)
             }
             Self::Pixel { epsilon } => NormLayer::Pixel(PixelNormConfig { epsilon }.init()),
+            Self::VirtualBatch { reference, epsilon } => {
+                let config = VirtualBatchNormConfig::new(channels, reference)
+                    .with_epsilon(epsilon)
+                    .with_initializer(initializer);
+                NormLayer::VirtualBatch(config.init(stream, device))
+            }
         })
     }
 }
@@ -169,6 +206,8 @@ pub enum NormLayer {
     Group(GroupNorm),
     /// Pixel normalisation.
     Pixel(PixelNorm),
+    /// Virtual batch normalisation.
+    VirtualBatch(VirtualBatchNorm),
 }
 
 impl<const D: usize> Forward<D, D> for NormLayer {
@@ -177,6 +216,7 @@ impl<const D: usize> Forward<D, D> for NormLayer {
             Self::Batch(norm) => norm.apply(x),
             Self::Group(norm) => norm.apply(x),
             Self::Pixel(norm) => norm.apply(x),
+            Self::VirtualBatch(norm) => norm.apply(x),
         }
     }
 }
@@ -250,5 +290,10 @@ mod tests {
             assert!(Norm::Group { groups, epsilon }.validate(4).is_err());
         }
         assert!(ALL.iter().all(|norm| norm.validate(4).is_ok()));
+        let reference = 2;
+        let virtual_batch = Norm::VirtualBatch { reference, epsilon };
+        assert!(virtual_batch.validate_with_reference(4).is_ok());
+        let refused = virtual_batch.validate(4).unwrap_err().to_string();
+        assert!(refused.contains("reference batch"), "{refused}");
     }
 }

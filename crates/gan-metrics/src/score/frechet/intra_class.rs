@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrechetConfig, FrechetDistance, SETS, distance_of};
 use crate::error::{MetricError, check_size};
-use crate::score::ClassMoments;
+use crate::score::Gaussian;
 use crate::score::classes::class_of;
 
 /// Result of [`intra_class_distance`].
@@ -18,29 +18,27 @@ pub struct IntraClass {
 
 /// Fréchet distance of the generated to the real pictures within each class, and its mean: the intra FID
 /// of section 4 of [cGANs with Projection Discriminator](https://arxiv.org/abs/1802.05637). It sees
-/// generators that ignore the class, or draw the same picture for each request of one.
+/// generators that ignore the class, or draw the same picture for each request of one. The statistics of
+/// the classes are those of [`ClassMoments`](crate::score::ClassMoments).
 ///
 /// # Errors
 ///
 /// As [`frechet_distance`](super::frechet_distance), naming the class; or if the numbers of classes
 /// differ.
 pub fn intra_class_distance(
-    real: &ClassMoments,
-    fake: &ClassMoments,
+    real: &[Gaussian],
+    fake: &[Gaussian],
     config: FrechetConfig,
 ) -> Result<IntraClass, MetricError> {
     check_size(
         "classes of the generated pictures",
-        fake.classes(),
-        real.classes(),
+        fake.len(),
+        real.len(),
         "generate pictures of the classes of the data",
     )?;
-    let mut classes = Vec::with_capacity(real.classes());
-    for class in 0..real.classes() {
-        let sets = [
-            &real.gaussian(SETS[0], class)?,
-            &fake.gaussian(SETS[1], class)?,
-        ];
+    let mut classes = Vec::with_capacity(real.len());
+    for (class, sets) in real.iter().zip(fake).enumerate() {
+        let sets = [sets.0, sets.1];
         let names = SETS.map(|set| class_of(class, set));
         classes.push(distance_of(
             names.each_ref().map(String::as_str),
@@ -62,14 +60,14 @@ mod tests {
     use super::super::frechet_distance;
     use super::super::tests::gaussian;
     use super::*;
-    use crate::score::Rows;
+    use crate::score::{ClassMoments, Rows};
 
-    fn classes(values: &[f32], labels: &[usize]) -> ClassMoments {
+    fn classes(values: &[f32], labels: &[usize]) -> Vec<Gaussian> {
         let mut moments = ClassMoments::new(2, 3);
         moments
             .add(&Rows::new("the pictures", values, 3).unwrap(), labels)
             .unwrap();
-        moments
+        moments.gaussians("the pictures").unwrap()
     }
 
     #[test]
@@ -118,7 +116,7 @@ mod tests {
             text.starts_with("class 1 of the generated pictures: 2 pictures"),
             "{text}"
         );
-        let other = ClassMoments::new(3, 3);
+        let other = vec![real[0].clone(); 3];
         let error = intra_class_distance(&real, &other, FrechetConfig::default()).unwrap_err();
         assert!(error.to_string().contains("3 instead of 2"), "{error}");
     }
