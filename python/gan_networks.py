@@ -13,7 +13,8 @@ PyTorch's own layers.
 
 compares the pictures of an `export --check N` and fails if they differ by more than 1e-4.
 
-Covers `kind` mlp, conv, image, two_tower, resnet and deep of a config.json, as of this version.
+Covers every `kind` of network of a config.json, as of this version. Left out: the `reader` of InfoGAN's critic,
+which is there for training only.
 """
 import json
 import sys
@@ -124,21 +125,23 @@ class MlpGenerator(nn.Module):
         return self.mlp.last(self.mlp.features(z)).reshape(-1, self.image["channels"], size, size)
 
 
-class MlpCritic(nn.Module):
+class PictureCritic(nn.Module):
+    """Judges pictures: `judge` gives the score and the features that a head sees."""
+
+    def forward(self, x, classes=None):
+        return self.judge(x)[0], None
+
+
+class MlpCritic(PictureCritic):
     def __init__(self, config):
         super().__init__()
         widths = [num_values(config["image"]), *config["widths"], 1]
         self.mlp = Mlp(config, widths, config["norm"], config["activation"], "identity")
         self.feature_size = widths[-2]
 
-    def features(self, x):
-        return self.mlp.features(x.flatten(1))
-
-    def score(self, features):
-        return self.mlp.last(features)
-
-    def forward(self, x, classes=None):
-        return self.score(self.features(x)), None
+    def judge(self, x):
+        features = self.mlp.features(x.flatten(1))
+        return self.mlp.last(features), features
 
 
 class Resize(nn.Module):
@@ -260,8 +263,25 @@ class MinibatchStddev(nn.Module):
         return torch.cat([x, y.repeat(group).reshape(n, 1, 1, 1).expand(n, 1, h, w)], 1)
 
 
-class ConvCritic(nn.Module):
-    def __init__(self, config):
+class MinibatchDiscrimination(nn.Module):
+    """Section 3.2 of Salimans et al. 2016, where no sample is compared with itself."""
+
+    def __init__(self, features, config):
+        super().__init__()
+        self.kernels = config["kernels"]
+        self.weight = nn.Parameter(torch.empty(features, self.kernels * config["size"]))
+        nn.init.normal_(self.weight, std=0.05)
+
+    def forward(self, x):
+        rows = (x @ self.weight).reshape(len(x), self.kernels, -1)
+        distances = (rows[:, None] - rows[None]).abs().sum(3)
+        return torch.cat([x, (-distances).exp().sum(1) - 1], 1)
+
+
+class ConvCritic(PictureCritic):
+    """An encoder has a code of length `code` in place of the score."""
+
+    def __init__(self, config, code=1):
         super().__init__()
         widths, residual = config["widths"], config.get("residual", False)
         norm, channels = config["norm"], config["image"]["channels"]
@@ -290,24 +310,38 @@ class ConvCritic(nn.Module):
         size = config["image"]["size"] >> len(widths)
         flat, hidden = (widths[-1] + (stddev is not None)) * size ** 2, config.get("hidden")
         self.hidden = None if hidden is None else spectral(nn.Linear(flat, hidden), config)
-        self.feature_size = flat if hidden is None else hidden
-        self.logit = spectral(nn.Linear(self.feature_size, 1), config)
+        features, compare = flat if hidden is None else hidden, config.get("minibatch_discrimination")
+        self.minibatch_discrimination = compare and MinibatchDiscrimination(features, compare)
+        self.feature_size = features + (compare["kernels"] if compare else 0)
+        self.logit = spectral(nn.Linear(self.feature_size, code), config)
         self.activation = activation(config["activation"])
 
-    def features(self, x):
+    def judge(self, x):
         x = x if self.from_image is None else self.from_image(x)
         for block in self.blocks:
             x = block(x)
         x = x if self.before_dense is None else self.before_dense(x)
         x = x if self.minibatch_stddev is None else self.minibatch_stddev(x)
         x = x.flatten(1)
-        return x if self.hidden is None else self.activation(self.hidden(x))
+        x = x if self.hidden is None else self.activation(self.hidden(x))
+        x = x if self.minibatch_discrimination is None else self.minibatch_discrimination(x)
+        return self.logit(x), x
 
-    def score(self, features):
-        return self.logit(features)
 
-    def forward(self, x, classes=None):
-        return self.score(self.features(x)), None
+class Autoencoder(PictureCritic):
+    """Its score is minus the mean error of a reconstruction, its features are the code."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.feature_size = config["decoder"]["latent_size"]
+        self.encoder = ConvCritic(config["encoder"], self.feature_size)
+        self.decoder = ConvGenerator(config["decoder"])
+        self.error = {"absolute": torch.abs, "squared": torch.square}[config.get("error", "absolute")]
+
+    def judge(self, x):
+        code, _ = self.encoder.judge(x)
+        error = self.error(x - self.decoder(code))
+        return -error.flatten(1).mean(1, keepdim=True), code
 
 
 class Table(nn.Embedding):
@@ -375,13 +409,12 @@ class HeadedCritic(nn.Module):
         self.size = network["image"]["size"]
         self.plane = Table(width, self.size ** 2) if config["input"] == "plane" else None
         self.network = critic_of(network, width)
-        self.head = Head(config["head"], self.network.feature_size, width, network)
+        self.head = Head(config["head"], self.network.feature_size, width, network.get("encoder", network))
 
     def forward(self, x, classes):
         if self.plane is not None:
             x = torch.cat([x, self.plane(classes).reshape(-1, 1, self.size, self.size)], 1)
-        features = self.network.features(x)
-        return self.head(self.network.score(features), features, classes)
+        return self.head(*self.network.judge(x), classes)
 
 
 class TwoTowerGenerator(nn.Module):
@@ -661,7 +694,7 @@ def generator_of(config, width):
 
 
 def critic_of(config, width):
-    kinds = {"mlp": MlpCritic, "conv": ConvCritic, "two_tower": TwoTowerCritic}
+    kinds = {"mlp": MlpCritic, "conv": ConvCritic, "autoencoder": Autoencoder, "two_tower": TwoTowerCritic}
     if config["kind"] == "image":
         return HeadedCritic(config, width)
     if config["kind"] in ("resnet", "deep"):

@@ -23,7 +23,7 @@ from torch import nn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "..", "python"))
-from gan_networks import build  # noqa: E402
+from gan_networks import MinibatchDiscrimination, build  # noqa: E402
 
 
 def draw(network):
@@ -31,7 +31,10 @@ def draw(network):
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
             with torch.no_grad():
-                if parameter.dim() > 1:
+                if isinstance(module, MinibatchDiscrimination):
+                    # Near enough to each other for the exponential of the distance to be seen.
+                    parameter.normal_(0, (1 / len(parameter)) ** 0.5)
+                elif parameter.dim() > 1:
                     is_transposed = isinstance(module, nn.ConvTranspose2d)
                     inputs = parameter[:, 0].numel() / 4 if is_transposed else parameter[0].numel()
                     parameter.normal_(0, (1.5 / max(inputs, 1)) ** 0.5)

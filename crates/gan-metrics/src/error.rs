@@ -140,6 +140,16 @@ impl From<WeightsError> for MetricError {
     }
 }
 
+/// The one of `all` whose name is `text`, or else all names, with commas between them.
+pub(crate) fn by_name<T: Copy, const N: usize>(
+    text: &str,
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.into_iter().find(|one| name(*one) == text);
+    found.ok_or_else(|| all.map(name).join(", "))
+}
+
 /// A [`MetricError::Size`], unless the sizes are equal.
 pub(crate) fn check_size(
     what: impl Display,

@@ -1,5 +1,6 @@
 //! A whole GAN that knows classes as one configuration: what a file in a run folder holds.
 
+mod config;
 mod networks;
 
 use burn::prelude::*;
@@ -10,10 +11,8 @@ use gan_core::rng::Stream;
 use gan_core::sample::{Condition, LatentPrior};
 use serde::{Deserialize, Serialize};
 
-pub use networks::{
-    ClassCriticConfig, ClassGenerator, ClassGeneratorConfig, ClassInput, EmbeddedGenerator,
-    HeadedCritic, ImageClassCritic,
-};
+pub use config::{ClassCriticConfig, ClassGeneratorConfig, ClassInput};
+pub use networks::{ClassGenerator, EmbeddedGenerator, HeadedCritic, ImageClassCritic};
 
 use crate::model::{Model, Rows};
 use crate::preset::{check_batch, check_total_kimg};

@@ -160,6 +160,20 @@ pub(crate) fn plain_game(latent: LatentPrior, optimizer: OptimizerConfig) -> Gan
     GanConfig::new(AdversarialLoss::NonSaturating, latent, optimizer)
 }
 
+/// The preset `dcgan` with another loss and batches of `batch_size`.
+pub(crate) fn dcgan_with_loss(
+    name: &str,
+    image: ImageShape,
+    loss: AdversarialLoss,
+    batch_size: usize,
+) -> ImageGanConfig {
+    let mut config = crate::dcgan::dcgan(image);
+    config.preset = name.into();
+    config.gan.loss = loss;
+    config.batch_size = batch_size;
+    config
+}
+
 /// The preset `dcgan` with another normalisation in the critic, which a penalty can go through.
 pub(crate) fn dcgan_without_batch_norm(
     name: &str,

@@ -87,6 +87,10 @@ fn cases() -> Vec<(&'static str, Kind, Value)> {
         ("dcgan-28", "dcgan", 28),
         ("dcgan-64", "dcgan", 64),
         ("default", "default", 28),
+        ("wgan-gp", "wgan-gp", 16),
+        ("ebgan", "ebgan", 16),
+        ("began", "began", 16),
+        ("improved", "improved", 16),
     ] {
         let (kind, model) = image(preset, size);
         all.push((name, kind, model));
@@ -141,7 +145,7 @@ fn edit(value: &mut Value, keys: &[&str], found: bool, edit_number: &impl Fn(u64
 
 /// The same network with few channels: equal widths stay equal, latents keep their parts.
 fn narrow(full: &Value) -> Value {
-    const WIDTHS: [&str; 7] = [
+    const WIDTHS: [&str; 8] = [
         "widths",
         "latent_units",
         "class_units",
@@ -149,6 +153,7 @@ fn narrow(full: &Value) -> Value {
         "image_units",
         "shared_embedding",
         "hidden",
+        "kernels",
     ];
     let mut narrow = full.clone();
     edit(&mut narrow, &WIDTHS, false, &|width| {
@@ -160,6 +165,10 @@ fn narrow(full: &Value) -> Value {
     edit(&mut narrow["gan"]["latent"], &["size"], false, &|_| new);
     edit(&mut narrow["generator"], &["latent_size"], false, &|size| {
         size - old + new
+    });
+    // The code of a critic that reconstructs.
+    edit(&mut narrow["critic"], &["latent_size"], false, &|size| {
+        size / 8
     });
     narrow
 }
@@ -194,6 +203,18 @@ fn the_script_knows_the_presets() {
         "the presets have changed: run this test with WRITE_REFERENCE=1, then \
          reference/generate/forward.py"
     );
+}
+
+/// Presets may share networks, but none has some that are in no case.
+#[test]
+fn no_preset_is_left_out() {
+    let known = cases().into_iter().map(|(_, _, full)| networks(&full));
+    let known: Vec<Value> = known.collect();
+    for name in gan_models::PRESETS {
+        let at = |size: &usize| networks(&preset::<ImageGanConfig>(name, 1, *size));
+        let sizes = [8, 16, 28];
+        assert!(sizes.iter().any(|size| known.contains(&at(size))), "{name}");
+    }
 }
 
 /// A module with the weights of the file; it must give the same state dict back.

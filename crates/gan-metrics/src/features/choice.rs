@@ -11,7 +11,7 @@ use super::{
     Checksum, CifarClassifier, CifarFeatures, DigitClassifier, DigitFeatures, Features,
     InceptionFeatures, ResizeMode, VggFeatures,
 };
-use crate::error::MetricError;
+use crate::error::{MetricError, by_name};
 
 /// Networks that features come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +43,8 @@ impl FeatureNetwork {
         }
     }
 
-    /// Classes that labels of data sets may mean: the digits, the classes of CIFAR-10. 0 if it has none of which data sets have
-    /// labels.
+    /// Classes that labels of data sets may mean: the digits, the classes of CIFAR-10. 0 if it has none of
+    /// which data sets have labels.
     pub fn labels(self) -> usize {
         match self {
             Self::Digits => DigitClassifier::CLASSES,
@@ -72,9 +72,8 @@ impl FromStr for FeatureNetwork {
     type Err = MetricError;
 
     fn from_str(text: &str) -> Result<Self, MetricError> {
-        let found = Self::ALL.into_iter().find(|network| network.name() == text);
-        let names = Self::ALL.map(Self::name).join(", ");
-        found.ok_or_else(|| MetricError::setting("features", text, format!("one of {names}")))
+        by_name(text, Self::ALL, Self::name)
+            .map_err(|names| MetricError::setting("features", text, format!("one of {names}")))
     }
 }
 

@@ -9,13 +9,10 @@ use gan_core::nn::{ConvBlock, Linear, LinearConfig};
 use gan_core::rng::Stream;
 use gan_core::weights::read_safetensors;
 
-use super::classifier::{check_picture, conv_blocks, signed_pictures, with_weights};
-use super::weights::sha256;
-use super::{Checksum, FeatureBatch, Features, PictureShape, in_chunks};
+use super::classifier::{Pass, conv_blocks, with_weights};
+use super::{Checksum, FeatureBatch, Features, PictureShape, sha256};
 use crate::error::MetricError;
 
-/// Pictures that pass through the network together.
-const CHUNK: usize = 250;
 /// Of the network without training.
 const SEED: u64 = 0;
 
@@ -137,20 +134,17 @@ impl Features for CifarFeatures {
     }
 
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError> {
-        shape.check_bytes(pictures)?;
-        let picture = [CifarClassifier::SIDE, CifarClassifier::CHANNELS];
-        check_picture(shape, picture, "CIFAR features")?;
-        let classifies = self.weights.is_some();
-        let classes = if classifies {
-            CifarClassifier::CLASSES
-        } else {
-            0
+        let classes = match self.weights {
+            Some(_) => CifarClassifier::CLASSES,
+            None => 0,
         };
-        let sizes = [CifarClassifier::SIZE, classes];
-        Ok(in_chunks(pictures, shape, CHUNK, sizes, |bytes| {
-            let pictures = signed_pictures(bytes, picture, &self.device);
-            let (features, logits) = self.network.forward(pictures);
-            (features, classifies.then_some(logits))
-        }))
+        let pass = Pass {
+            place: "CIFAR features",
+            side: CifarClassifier::SIDE,
+            channels: CifarClassifier::CHANNELS,
+            sizes: [CifarClassifier::SIZE, classes],
+            device: &self.device,
+        };
+        pass.run(pictures, shape, |pictures| self.network.forward(pictures))
     }
 }

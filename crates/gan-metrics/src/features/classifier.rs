@@ -12,9 +12,11 @@ use gan_core::nn::{
 use gan_core::rng::Stream;
 use gan_core::weights::read_safetensors;
 
-use super::PictureShape;
-use super::weights::sha256;
+use super::{FeatureBatch, PictureShape, in_chunks, sha256};
 use crate::error::MetricError;
+
+/// Pictures that pass through a network together.
+const CHUNK: usize = 250;
 
 /// Weights in the crate, and what they should be.
 pub(super) struct Shipped {
@@ -92,37 +94,66 @@ pub(super) fn conv_blocks(
     layers.iter().map(|layer| block(*layer)).collect()
 }
 
-/// Refuses pictures of another size than `[side, side, channels]`.
-pub(super) fn check_picture(
-    shape: PictureShape,
-    [side, channels]: [usize; 2],
-    place: &str,
-) -> Result<(), MetricError> {
-    if [shape.height, shape.width, shape.channels] == [side, side, channels] {
-        return Ok(());
-    }
-    let kind = if channels == 1 { "grey" } else { "RGB" };
-    Err(MetricError::Pictures {
-        place: place.into(),
-        reason: format!(
-            "they need {kind} pictures of {side}x{side}, and these are {shape}; choose other \
-             features or resize the pictures"
-        ),
-    })
+/// What a classifier takes and makes.
+pub(super) struct Pass<'a> {
+    /// How errors call its features.
+    pub(super) place: &'static str,
+    /// Height and width of a picture.
+    pub(super) side: usize,
+    /// Channels of a picture.
+    pub(super) channels: usize,
+    /// Numbers of features and of classes; 0 classes if it does not classify.
+    pub(super) sizes: [usize; 2],
+    /// Where it is.
+    pub(super) device: &'a Device,
 }
 
-/// Bytes of square pictures, `[batch, side, side, channels]`, as `[batch, channels, side, side]` in
-/// `[-1, 1]`.
-pub(super) fn signed_pictures(
-    bytes: &[u8],
-    [side, channels]: [usize; 2],
-    device: &Device,
-) -> Tensor<4> {
-    let pixels: Vec<f32> = bytes
-        .iter()
-        .map(|byte| f32::from(*byte) / 127.5 - 1.0)
-        .collect();
-    let count = bytes.len() / (side * side * channels);
-    let data = TensorData::new(pixels, [count, side, side, channels]);
-    Tensor::<4>::from_data(data, device).permute([0, 3, 1, 2])
+impl Pass<'_> {
+    /// Passes pictures through `network`, which makes features and logits.
+    ///
+    /// # Errors
+    ///
+    /// If there are not the bytes that `shape` says, or pictures have another size.
+    pub(super) fn run(
+        &self,
+        pictures: &[u8],
+        shape: PictureShape,
+        network: impl Fn(Tensor<4>) -> (Tensor<2>, Tensor<2>),
+    ) -> Result<FeatureBatch, MetricError> {
+        shape.check_bytes(pictures)?;
+        self.check_picture(shape)?;
+        Ok(in_chunks(pictures, shape, CHUNK, self.sizes, |bytes| {
+            let (features, logits) = network(self.signed_pictures(bytes));
+            (features, (self.sizes[1] > 0).then_some(logits))
+        }))
+    }
+
+    /// Refuses pictures of another size.
+    fn check_picture(&self, shape: PictureShape) -> Result<(), MetricError> {
+        let (side, channels) = (self.side, self.channels);
+        if [shape.height, shape.width, shape.channels] == [side, side, channels] {
+            return Ok(());
+        }
+        let kind = if channels == 1 { "grey" } else { "RGB" };
+        Err(MetricError::Pictures {
+            place: self.place.into(),
+            reason: format!(
+                "they need {kind} pictures of {side}x{side}, and these are {shape}; choose other \
+                 features or resize the pictures"
+            ),
+        })
+    }
+
+    /// Bytes of square pictures, `[batch, side, side, channels]`, as `[batch, channels, side, side]` in
+    /// `[-1, 1]`.
+    fn signed_pictures(&self, bytes: &[u8]) -> Tensor<4> {
+        let (side, channels) = (self.side, self.channels);
+        let pixels: Vec<f32> = bytes
+            .iter()
+            .map(|byte| f32::from(*byte) / 127.5 - 1.0)
+            .collect();
+        let count = bytes.len() / (side * side * channels);
+        let data = TensorData::new(pixels, [count, side, side, channels]);
+        Tensor::<4>::from_data(data, self.device).permute([0, 3, 1, 2])
+    }
 }

@@ -6,8 +6,8 @@ use gan_core::dual::{Dual, Forward};
 use gan_core::nn::{ConvBlock, Linear, LinearConfig};
 use gan_core::rng::Stream;
 
-use super::classifier::{Shipped, check_picture, conv_blocks, signed_pictures};
-use super::{FeatureBatch, Features, PictureShape, in_chunks};
+use super::classifier::{Pass, Shipped, conv_blocks};
+use super::{FeatureBatch, Features, PictureShape};
 use crate::error::MetricError;
 
 /// Made by `examples/train_digit_classifier.rs` of the project's repository; the checksum is also in
@@ -17,8 +17,6 @@ const WEIGHTS: Shipped = Shipped {
     bytes: include_bytes!("../../weights/digits.safetensors"),
     sha256: "1fb9a6ca25cf7d2ae396e8012e754dcce0181964065004d860dd3e1db8714220",
 };
-/// Pictures that pass through the network together.
-const CHUNK: usize = 250;
 
 /// A convolutional network that tells handwritten digits apart.
 ///
@@ -110,14 +108,13 @@ impl Features for DigitFeatures {
     }
 
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError> {
-        shape.check_bytes(pictures)?;
-        let picture = [DigitClassifier::SIDE, 1];
-        check_picture(shape, picture, "digit features")?;
-        let sizes = [DigitClassifier::SIZE, DigitClassifier::CLASSES];
-        Ok(in_chunks(pictures, shape, CHUNK, sizes, |bytes| {
-            let pictures = signed_pictures(bytes, picture, &self.device);
-            let (features, logits) = self.network.forward(pictures);
-            (features, Some(logits))
-        }))
+        let pass = Pass {
+            place: "digit features",
+            side: DigitClassifier::SIDE,
+            channels: 1,
+            sizes: [DigitClassifier::SIZE, DigitClassifier::CLASSES],
+            device: &self.device,
+        };
+        pass.run(pictures, shape, |pictures| self.network.forward(pictures))
     }
 }

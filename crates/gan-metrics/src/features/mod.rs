@@ -22,6 +22,7 @@ pub use inception::{InceptionFeatures, InceptionV3};
 pub use resize::ResizeMode;
 pub use vgg::{Lpips, Vgg16, VggFeatures};
 pub use weights::{Checksum, Weights, save_half};
+pub(crate) use weights::{hexadecimal, sha256};
 
 use crate::error::{MetricError, check_size};
 

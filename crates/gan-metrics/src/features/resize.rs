@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::PictureShape;
-use crate::error::MetricError;
+use crate::error::{MetricError, by_name};
 
 /// How pictures are brought to the size and range of a network. Scores with different modes do not
 /// compare: [On Aliased Resizing](https://arxiv.org/abs/2104.11222) measured how much they differ.
@@ -128,10 +128,9 @@ impl fmt::Display for ResizeMode {
 impl FromStr for ResizeMode {
     type Err = MetricError;
 
-    fn from_str(name: &str) -> Result<Self, MetricError> {
-        let known = Self::ALL.into_iter().find(|mode| mode.name() == name);
-        let names = Self::ALL.map(Self::name).join(", ");
-        known.ok_or_else(|| MetricError::setting("resize", name, format!("one of {names}")))
+    fn from_str(text: &str) -> Result<Self, MetricError> {
+        by_name(text, Self::ALL, Self::name)
+            .map_err(|names| MetricError::setting("resize", text, format!("one of {names}")))
     }
 }
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::SetStatistics;
 use crate::error::MetricError;
-use crate::features::PictureShape;
+use crate::features::{PictureShape, hexadecimal, sha256};
 use crate::score::{Classes, Estimate, Gaussian};
 
 /// Version of the files; another one is computed anew.
@@ -75,7 +75,7 @@ impl StatisticsCache {
 
     /// The file for a key: `digits-1fb9a6ca-0123456789abcdef.safetensors`.
     pub fn path_of(&self, key: &StatisticsKey) -> PathBuf {
-        let hash = hexadecimal(&Sha256::digest(json(key)));
+        let hash = sha256(json(key).as_bytes());
         self.folder
             .join(format!("{}-{}.safetensors", key.features, &hash[..16]))
     }
@@ -167,10 +167,6 @@ fn checksum<'a>(about: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>)
         hash.update(bytes);
     }
     hexadecimal(&hash.finalize())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bytes_of(key: &StatisticsKey, statistics: &SetStatistics) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::MetricError;
+use crate::error::{MetricError, by_name};
 use crate::score::{FrechetConfig, KernelDistanceConfig, ManifoldConfig};
 
 /// Scores that can be asked for by name.
@@ -79,9 +79,8 @@ impl FromStr for Metric {
     type Err = MetricError;
 
     fn from_str(text: &str) -> Result<Self, MetricError> {
-        let found = Self::ALL.into_iter().find(|metric| metric.name() == text);
-        let names = Self::ALL.map(Self::name).join(", ");
-        found.ok_or_else(|| MetricError::setting("metrics", text, format!("of {names}")))
+        by_name(text, Self::ALL, Self::name)
+            .map_err(|names| MetricError::setting("metrics", text, format!("of {names}")))
     }
 }
 

@@ -5,13 +5,13 @@ use burn::prelude::*;
 use gan_core::dual::{Dual, Forward};
 use gan_core::error::ConfigError;
 use gan_core::nn::{
-    Conv2d, Conv2dConfig, ImageShape, Initializer, LabelHead, LabelHeadLayer, Linear, LinearConfig,
-    SelfAttention, SpectralNormConfig, Verdict,
+    Conv2d, ImageShape, Initializer, LabelHead, LabelHeadLayer, Linear, SelfAttention,
+    SpectralNormConfig, Verdict,
 };
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::generator::{check_attention, init_attention};
+use super::layers::{Layers, check_attention, check_halvings, judge};
 
 /// Configuration to create a [`ResnetCritic`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,11 +48,7 @@ impl ResnetCriticConfig {
             let allowed = "a list of one or more numbers, 1 or more each";
             return Err(ConfigError::new("widths", value, allowed));
         }
-        let most = self.image.num_doublings().min(self.widths.len());
-        if self.halvings > most {
-            let allowed = format!("{most} or less");
-            return Err(ConfigError::new("halvings", self.halvings, allowed));
-        }
+        check_halvings(self.halvings, self.widths.len(), self.image)?;
         let sizes =
             (0..self.widths.len()).map(|index| self.image.size >> self.halvings.min(index + 1));
         check_attention(self.attention, sizes)?;
@@ -66,33 +62,29 @@ impl ResnetCriticConfig {
     ///
     /// Panics if the configuration is not valid.
     pub fn init(&self, width: usize, stream: &mut Stream, device: &Device) -> ResnetCritic {
+        let layers = &mut Layers {
+            initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
+            stream,
+            device,
+        };
         let mut blocks = Vec::new();
         let mut attention = None;
         let (mut from, mut size) = (self.image.channels, self.image.size);
         for (index, to) in self.widths.iter().copied().enumerate() {
             let halves = index < self.halvings;
-            blocks.push(self.init_block(index, (from, to), halves, stream, device));
+            blocks.push(self.init_block(index, (from, to), halves, layers));
             size >>= usize::from(halves);
             if self.attention == Some(size) && attention.is_none() {
-                let (norm, initializer) = (self.spectral_norm, self.initializer);
-                attention = Some(init_attention(to, norm, initializer, stream, device));
+                attention = Some(layers.attention(to));
             }
             from = to;
         }
-        let logit = LinearConfig::new(from, 1)
-            .with_initializer(self.initializer)
-            .with_spectral_norm(self.spectral_norm);
         ResnetCritic {
             blocks,
             attention,
-            logit: logit.init(stream, device),
-            head: self.head.init(
-                (from, width),
-                self.initializer,
-                self.spectral_norm,
-                stream,
-                device,
-            ),
+            logit: layers.linear(from, 1),
+            head: layers.head(&self.head, (from, width)),
             attention_size: self.attention,
         }
     }
@@ -102,22 +94,15 @@ impl ResnetCriticConfig {
         index: usize,
         (from, to): (usize, usize),
         halves: bool,
-        stream: &mut Stream,
-        device: &Device,
+        layers: &mut Layers,
     ) -> ResnetCriticBlock {
-        let conv = |from: usize, to: usize, kernel: usize| {
-            Conv2dConfig::new(from, to, kernel)
-                .with_padding(kernel / 2)
-                .with_initializer(self.initializer)
-                .with_spectral_norm(self.spectral_norm)
-        };
         // The first block sees the picture, which is no place for an activation.
         let is_first = index == 0;
         let hidden = if self.wide || is_first { to } else { from };
         ResnetCriticBlock {
-            conv_1: conv(from, hidden, 3).init(stream, device),
-            conv_2: conv(hidden, to, 3).init(stream, device),
-            skip: (from != to || halves).then(|| conv(from, to, 1).init(stream, device)),
+            conv_1: layers.conv(from, hidden, 3),
+            conv_2: layers.conv(hidden, to, 3),
+            skip: (from != to || halves).then(|| layers.conv(from, to, 1)),
             is_first,
             halves,
         }
@@ -191,8 +176,6 @@ impl ResnetCritic {
                 x = layer.apply(x);
             }
         }
-        let features = x.relu().sum_pool();
-        self.head
-            .judge(self.logit.apply(features.clone()), features, classes)
+        judge(x, &self.logit, &self.head, classes)
     }
 }

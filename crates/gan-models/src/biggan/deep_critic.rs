@@ -5,14 +5,13 @@ use burn::prelude::*;
 use gan_core::dual::{Dual, Forward};
 use gan_core::error::ConfigError;
 use gan_core::nn::{
-    Conv2d, Conv2dConfig, ImageShape, Initializer, LabelHead, LabelHeadLayer, Linear, LinearConfig,
-    SelfAttention, SpectralNormConfig, Verdict,
+    Conv2d, ImageShape, Initializer, LabelHead, LabelHeadLayer, Linear, SelfAttention,
+    SpectralNormConfig, Verdict,
 };
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::deep_generator::check_ratio;
-use super::generator::{check_attention, init_attention};
+use super::layers::{Layers, check_attention, check_halvings, check_ratio, judge};
 
 /// Configuration to create a [`DeepCritic`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,11 +53,7 @@ impl DeepCriticConfig {
             return Err(ConfigError::new("widths", value, allowed));
         }
         let groups = self.widths.len() - 1;
-        let most = self.image.num_doublings().min(groups);
-        if self.halvings > most {
-            let allowed = format!("{most} or less");
-            return Err(ConfigError::new("halvings", self.halvings, allowed));
-        }
+        check_halvings(self.halvings, groups, self.image)?;
         if self.depth == 0 {
             return Err(ConfigError::new("depth", 0, "1 or more"));
         }
@@ -75,9 +70,13 @@ impl DeepCriticConfig {
     ///
     /// Panics if the configuration is not valid.
     pub fn init(&self, width: usize, stream: &mut Stream, device: &Device) -> DeepCritic {
-        let (norm, initializer) = (self.spectral_norm, self.initializer);
-        let input = self.conv(self.image.channels, self.widths[0], 3);
-        let input = input.init(stream, device);
+        let layers = &mut Layers {
+            initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
+            stream,
+            device,
+        };
+        let input = layers.conv(self.image.channels, self.widths[0], 3);
         let (mut blocks, mut attention, mut attention_after) = (Vec::new(), None, 0);
         let mut size = self.image.size;
         for (index, pair) in self.widths.windows(2).enumerate() {
@@ -85,52 +84,38 @@ impl DeepCriticConfig {
             for place in 0..self.depth {
                 let from = if place == 0 { pair[0] } else { pair[1] };
                 let halves = halves && place == 0;
-                blocks.push(self.init_block((from, pair[1]), halves, stream, device));
+                blocks.push(self.init_block((from, pair[1]), halves, layers));
             }
             size >>= usize::from(halves);
             if self.attention == Some(size) && attention.is_none() {
-                let layer = init_attention(pair[1], norm, initializer, stream, device);
-                attention = Some(layer);
+                attention = Some(layers.attention(pair[1]));
                 attention_after = blocks.len();
             }
         }
         let last = self.widths[self.widths.len() - 1];
-        let logit = LinearConfig::new(last, 1)
-            .with_initializer(initializer)
-            .with_spectral_norm(norm);
         DeepCritic {
             input,
             blocks,
             attention,
             attention_after,
-            logit: logit.init(stream, device),
-            head: self
-                .head
-                .init((last, width), initializer, norm, stream, device),
+            logit: layers.linear(last, 1),
+            head: layers.head(&self.head, (last, width)),
         }
-    }
-
-    fn conv(&self, from: usize, to: usize, kernel: usize) -> Conv2dConfig {
-        Conv2dConfig::new(from, to, kernel)
-            .with_padding(kernel / 2)
-            .with_initializer(self.initializer)
-            .with_spectral_norm(self.spectral_norm)
     }
 
     fn init_block(
         &self,
         (from, to): (usize, usize),
         halves: bool,
-        stream: &mut Stream,
-        device: &Device,
+        layers: &mut Layers,
     ) -> DeepCriticBlock {
         let inside = to / self.ratio;
         DeepCriticBlock {
-            conv_1: self.conv(from, inside, 1).init(stream, device),
-            conv_2: self.conv(inside, inside, 3).init(stream, device),
-            conv_3: self.conv(inside, inside, 3).init(stream, device),
-            conv_4: self.conv(inside, to, 1).init(stream, device),
-            skip: (from < to).then(|| self.conv(from, to - from, 1).init(stream, device)),
+            conv_1: layers.conv(from, inside, 1),
+            conv_2: layers.conv(inside, inside, 3),
+            conv_3: layers.conv(inside, inside, 3),
+            conv_4: layers.conv(inside, to, 1),
+            skip: (from < to).then(|| layers.conv(from, to - from, 1)),
             halves,
         }
     }
@@ -204,8 +189,6 @@ impl DeepCritic {
                 x = attention.apply(x);
             }
         }
-        let features = x.relu().sum_pool();
-        self.head
-            .judge(self.logit.apply(features.clone()), features, classes)
+        judge(x, &self.logit, &self.head, classes)
     }
 }

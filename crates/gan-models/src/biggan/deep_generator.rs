@@ -2,17 +2,16 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use gan_core::dual::{Dual, Forward};
+use gan_core::dual::Dual;
 use gan_core::error::ConfigError;
 use gan_core::nn::{
-    BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, Conv2d,
-    Conv2dConfig, Embedding, EmbeddingConfig, Generator, ImageShape, Initializer, Linear,
-    LinearConfig, SelfAttention, SpectralNormConfig,
+    BatchNorm, BatchNormConfig, ConditionalBatchNorm, Conv2d, Embedding, Generator, ImageShape,
+    Initializer, Linear, SelfAttention, SpectralNormConfig,
 };
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::generator::{check_attention, init_attention};
+use super::layers::{Layers, base, check_attention, check_ratio, draw};
 
 /// Configuration to create a [`DeepGenerator`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,25 +82,24 @@ impl DeepGeneratorConfig {
     /// Panics if the configuration is not valid.
     pub fn init(&self, stream: &mut Stream, device: &Device) -> DeepGenerator {
         let condition = self.latent_size + self.shared_embedding;
-        let shared = EmbeddingConfig::new(self.classes, self.shared_embedding)
-            .with_initializer(self.initializer);
+        let layers = &mut Layers {
+            initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
+            stream,
+            device,
+        };
         let base = self.image.base_size();
-        let linear = LinearConfig::new(condition, self.widths[0] * base * base)
-            .with_initializer(self.initializer)
-            .with_spectral_norm(self.spectral_norm);
-        let shared = shared.init(stream, device);
-        let linear = linear.init(stream, device);
+        let shared = layers.embedding(self.classes, self.shared_embedding);
+        let linear = layers.linear(condition, self.widths[0] * base * base);
         let (mut blocks, mut attention) = (Vec::new(), None);
         for (index, pair) in self.widths.windows(2).enumerate() {
             for place in 1..=self.depth {
                 let is_last = place == self.depth;
                 let to = if is_last { pair[1] } else { pair[0] };
-                blocks.push(self.init_block((pair[0], to), is_last, stream, device));
+                blocks.push(self.init_block((pair[0], to), is_last, layers));
             }
             if self.attention == Some(base << (index + 1)) {
-                let (norm, initializer) = (self.spectral_norm, self.initializer);
-                let layer = init_attention(pair[1], norm, initializer, stream, device);
-                attention = Some(layer);
+                attention = Some(layers.attention(pair[1]));
             }
         }
         let last = self.widths[self.widths.len() - 1];
@@ -110,8 +108,8 @@ impl DeepGeneratorConfig {
             linear,
             blocks,
             attention,
-            norm: BatchNormConfig::new(last).init(stream, device),
-            output: self.conv(last, self.image.channels, 3).init(stream, device),
+            norm: BatchNormConfig::new(last).init(layers.stream, device),
+            output: layers.conv(last, self.image.channels, 3),
             latent_size: self.latent_size,
             classes: self.classes,
             base_size: base,
@@ -119,50 +117,26 @@ impl DeepGeneratorConfig {
         }
     }
 
-    fn conv(&self, from: usize, to: usize, kernel: usize) -> Conv2dConfig {
-        Conv2dConfig::new(from, to, kernel)
-            .with_padding(kernel / 2)
-            .with_initializer(self.initializer)
-            .with_spectral_norm(self.spectral_norm)
-    }
-
     fn init_block(
         &self,
         (from, to): (usize, usize),
         doubles: bool,
-        stream: &mut Stream,
-        device: &Device,
+        layers: &mut Layers,
     ) -> DeepGeneratorBlock {
         let condition = self.latent_size + self.shared_embedding;
         let inside = from / self.ratio;
-        let norm = |channels: usize, stream: &mut Stream| {
-            ConditionalBatchNormConfig::new(channels, condition)
-                .with_initializer(self.initializer)
-                .with_spectral_norm(self.spectral_norm)
-                .init(stream, device)
-        };
         DeepGeneratorBlock {
-            norm_1: norm(from, stream),
-            norm_2: norm(inside, stream),
-            norm_3: norm(inside, stream),
-            norm_4: norm(inside, stream),
-            conv_1: self.conv(from, inside, 1).init(stream, device),
-            conv_2: self.conv(inside, inside, 3).init(stream, device),
-            conv_3: self.conv(inside, inside, 3).init(stream, device),
-            conv_4: self.conv(inside, to, 1).init(stream, device),
+            norm_1: layers.norm(from, condition),
+            norm_2: layers.norm(inside, condition),
+            norm_3: layers.norm(inside, condition),
+            norm_4: layers.norm(inside, condition),
+            conv_1: layers.conv(from, inside, 1),
+            conv_2: layers.conv(inside, inside, 3),
+            conv_3: layers.conv(inside, inside, 3),
+            conv_4: layers.conv(inside, to, 1),
             doubles,
         }
     }
-}
-
-/// Every block must have channels inside.
-pub(super) fn check_ratio(ratio: usize, widths: &[usize]) -> Result<(), ConfigError> {
-    let narrowest = widths.iter().copied().min().unwrap_or(0);
-    if ratio == 0 || narrowest < ratio {
-        let allowed = format!("1 to {narrowest}, the narrowest width");
-        return Err(ConfigError::new("ratio", ratio, allowed));
-    }
-    Ok(())
 }
 
 /// Four times normalisation, ReLU and convolution, 1 × 1, 3 × 3, 3 × 3, 1 × 1, of which only the outer
@@ -244,15 +218,12 @@ pub struct DeepGenerator {
 
 impl Generator<4> for DeepGenerator {
     fn generate(&self, rows: Tensor<2>) -> Tensor<4> {
-        let batch = rows.dims()[0];
         let latent = rows.clone().narrow(1, 0, self.latent_size);
         let class = self
             .shared
             .forward(rows.narrow(1, self.latent_size, self.classes));
         let condition = Tensor::cat(vec![latent, class], 1);
-        let base = self.linear.forward(condition.clone());
-        let channels = base.dims()[1] / self.base_size.pow(2);
-        let mut x = base.reshape([batch, channels, self.base_size, self.base_size]);
+        let mut x = base(&self.linear, condition.clone(), self.base_size);
         for block in &self.blocks {
             x = block.forward(x, condition.clone());
             // Only the last block of a size ends at the next one.
@@ -263,8 +234,7 @@ impl Generator<4> for DeepGenerator {
                 x = attention.forward(x);
             }
         }
-        let y = Dual::from(self.norm.forward(x)).relu();
-        self.output.apply(y).tanh().primal
+        draw(&self.norm, &self.output, x)
     }
 
     fn latent_size(&self) -> usize {

@@ -2,15 +2,16 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use gan_core::dual::{Dual, Forward};
+use gan_core::dual::Dual;
 use gan_core::error::ConfigError;
 use gan_core::nn::{
-    BatchNorm, BatchNormConfig, ConditionalBatchNorm, ConditionalBatchNormConfig, Conv2d,
-    Conv2dConfig, Embedding, EmbeddingConfig, Generator, ImageShape, Initializer, Linear,
-    LinearConfig, SelfAttention, SelfAttentionConfig, SpectralNormConfig,
+    BatchNorm, BatchNormConfig, ConditionalBatchNorm, Conv2d, Embedding, Generator, ImageShape,
+    Initializer, Linear, SelfAttention, SpectralNormConfig,
 };
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
+
+use super::layers::{Layers, base, check_attention, draw};
 
 /// Configuration to create a [`ResnetGenerator`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,28 +88,22 @@ impl ResnetGeneratorConfig {
         let part = self.latent_size / self.num_parts();
         let class = self.shared_embedding.unwrap_or(self.classes);
         let condition = class + if self.hierarchical { part } else { 0 };
-        let shared = self.shared_embedding.map(|size| {
-            let config = EmbeddingConfig::new(self.classes, size);
-            let config = config.with_initializer(self.initializer);
-            config.init(stream, device)
-        });
+        let layers = &mut Layers {
+            initializer: self.initializer,
+            spectral_norm: self.spectral_norm,
+            stream,
+            device,
+        };
         let base = self.image.base_size();
-        let linear = LinearConfig::new(part, self.widths[0] * base * base)
-            .with_initializer(self.initializer)
-            .with_spectral_norm(self.spectral_norm)
-            .init(stream, device);
+        let shared = self.shared_embedding;
+        let shared = shared.map(|size| layers.embedding(self.classes, size));
+        let linear = layers.linear(part, self.widths[0] * base * base);
         let mut blocks = Vec::new();
         let mut attention = None;
         for (index, pair) in self.widths.windows(2).enumerate() {
-            blocks.push(self.init_block(condition, pair[0], pair[1], stream, device));
+            blocks.push(self.init_block(condition, pair[0], pair[1], layers));
             if self.attention == Some(base << (index + 1)) {
-                attention = Some(init_attention(
-                    pair[1],
-                    self.spectral_norm,
-                    self.initializer,
-                    stream,
-                    device,
-                ));
+                attention = Some(layers.attention(pair[1]));
             }
         }
         let last = self.widths[self.widths.len() - 1];
@@ -117,8 +112,8 @@ impl ResnetGeneratorConfig {
             linear,
             blocks,
             attention,
-            norm: BatchNormConfig::new(last).init(stream, device),
-            output: self.conv(last, self.image.channels, 3).init(stream, device),
+            norm: BatchNormConfig::new(last).init(layers.stream, device),
+            output: layers.conv(last, self.image.channels, 3),
             latent_size: self.latent_size,
             classes: self.classes,
             base_size: base,
@@ -127,69 +122,25 @@ impl ResnetGeneratorConfig {
         }
     }
 
-    fn conv(&self, from: usize, to: usize, kernel: usize) -> Conv2dConfig {
-        Conv2dConfig::new(from, to, kernel)
-            .with_padding(kernel / 2)
-            .with_initializer(self.initializer)
-            .with_spectral_norm(self.spectral_norm)
-    }
-
     fn init_block(
         &self,
         condition: usize,
         from: usize,
         to: usize,
-        stream: &mut Stream,
-        device: &Device,
+        layers: &mut Layers,
     ) -> ResnetGeneratorBlock {
-        // A table of classes begins as no change at all, a map of an embedding as any other layer.
-        let initializer = match self.shared_embedding {
-            Some(_) => self.initializer,
-            None => Initializer::Zeros,
-        };
-        let norm = |channels: usize, stream: &mut Stream| {
-            ConditionalBatchNormConfig::new(channels, condition)
-                .with_initializer(initializer)
-                .with_spectral_norm(self.shared_embedding.and(self.spectral_norm))
-                .init(stream, device)
+        let norm = match self.shared_embedding {
+            Some(_) => Layers::norm,
+            None => Layers::norm_of_classes,
         };
         ResnetGeneratorBlock {
-            norm_1: norm(from, stream),
-            norm_2: norm(to, stream),
-            conv_1: self.conv(from, to, 3).init(stream, device),
-            conv_2: self.conv(to, to, 3).init(stream, device),
-            skip: self.conv(from, to, 1).init(stream, device),
+            norm_1: norm(layers, from, condition),
+            norm_2: norm(layers, to, condition),
+            conv_1: layers.conv(from, to, 3),
+            conv_2: layers.conv(to, to, 3),
+            skip: layers.conv(from, to, 1),
         }
     }
-}
-
-/// Self-attention comes after a block, so it needs one of the sizes at which blocks end.
-pub(super) fn check_attention(
-    attention: Option<usize>,
-    sizes: impl Iterator<Item = usize>,
-) -> Result<(), ConfigError> {
-    let sizes: Vec<usize> = sizes.collect();
-    match attention {
-        Some(size) if !sizes.contains(&size) => {
-            let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
-            let allowed = format!("one of {}, where a block ends", sizes.join(", "));
-            Err(ConfigError::new("attention", size, allowed))
-        }
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn init_attention(
-    channels: usize,
-    spectral_norm: Option<SpectralNormConfig>,
-    initializer: Initializer,
-    stream: &mut Stream,
-    device: &Device,
-) -> SelfAttention {
-    SelfAttentionConfig::new(channels)
-        .with_spectral_norm(spectral_norm)
-        .with_initializer(initializer)
-        .init(stream, device)
 }
 
 /// Normalisation, ReLU, doubling, 3 × 3 convolution, normalisation, ReLU, 3 × 3 convolution; the skip
@@ -255,7 +206,6 @@ pub struct ResnetGenerator {
 
 impl Generator<4> for ResnetGenerator {
     fn generate(&self, rows: Tensor<2>) -> Tensor<4> {
-        let batch = rows.dims()[0];
         let class = rows.clone().narrow(1, self.latent_size, self.classes);
         let class = match &self.shared {
             Some(shared) => shared.forward(class),
@@ -269,9 +219,7 @@ impl Generator<4> for ResnetGenerator {
         let length = self.latent_size / parts;
         let part = |index: usize| rows.clone().narrow(1, index * length, length);
 
-        let base = self.linear.forward(part(0));
-        let channels = base.dims()[1] / self.base_size.pow(2);
-        let mut x = base.reshape([batch, channels, self.base_size, self.base_size]);
+        let mut x = base(&self.linear, part(0), self.base_size);
         for (index, block) in self.blocks.iter().enumerate() {
             let condition = if self.hierarchical {
                 Tensor::cat(vec![class.clone(), part(index + 1)], 1)
@@ -285,8 +233,7 @@ impl Generator<4> for ResnetGenerator {
                 x = attention.forward(x);
             }
         }
-        let y = Dual::from(self.norm.forward(x)).relu();
-        self.output.apply(y).tanh().primal
+        draw(&self.norm, &self.output, x)
     }
 
     fn latent_size(&self) -> usize {

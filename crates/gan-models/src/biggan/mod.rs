@@ -4,6 +4,7 @@ mod critic;
 mod deep_critic;
 mod deep_generator;
 mod generator;
+mod layers;
 mod preset;
 
 pub use critic::{ResnetCritic, ResnetCriticBlock, ResnetCriticConfig};

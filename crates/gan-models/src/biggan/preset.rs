@@ -99,20 +99,9 @@ pub(crate) fn sagan(image: ImageShape, classes: usize) -> ClassGanConfig {
 /// each of four critic steps and an average of 0.9999 per step, to be quick on a processor; and has no
 /// orthogonal regularisation.
 pub(crate) fn biggan(image: ImageShape, classes: usize) -> ClassGanConfig {
-    let doublings = image.num_doublings();
-    let latent_size = 16 * (doublings + 1);
-    let config = big(
-        image,
-        classes,
-        Shape {
-            latent_size,
-            generator: even(64, doublings + 1),
-            critic: even(64, doublings.min(2) + 2),
-            halvings: doublings.min(2),
-            shared: 32,
-            attention: image.size / 2,
-        },
-    );
+    let shape = Shape::small(image, 64);
+    let latent_size = shape.latent_size;
+    let config = big(image, classes, shape);
     let images = 2 * 32;
     ClassGanConfig {
         preset: "biggan".into(),
@@ -138,20 +127,9 @@ pub(crate) fn biggan(image: ImageShape, classes: usize) -> ClassGanConfig {
 ///
 /// Differs from the paper: no orthogonal regularisation, and the average begins at once.
 pub fn biggan_128(classes: usize) -> ClassGanConfig {
-    let image = ImageShape::new(3, 128);
-    let times = |multiples: &[usize]| multiples.iter().map(|m| 96 * m).collect();
-    let config = big(
-        image,
-        classes,
-        Shape {
-            latent_size: 120,
-            generator: times(&[16, 16, 8, 4, 2, 1]),
-            critic: times(&[1, 2, 4, 8, 16, 16]),
-            halvings: 5,
-            shared: 128,
-            attention: 64,
-        },
-    );
+    let shape = Shape::of_128(96, 120);
+    let latent_size = shape.latent_size;
+    let config = big(ImageShape::new(3, 128), classes, shape);
     let images = 2 * 2048;
     ClassGanConfig {
         preset: "biggan-128".into(),
@@ -163,7 +141,7 @@ pub fn biggan_128(classes: usize) -> ClassGanConfig {
                 half_life_kimg: half_life(0.9999, images),
                 ramp_up: None,
             }),
-            ..plain_game(LatentPrior::Normal { size: 120 }, adam(5e-5, 0.999))
+            ..plain_game(LatentPrior::Normal { size: latent_size }, adam(5e-5, 0.999))
         },
         batch_size: images,
         total_kimg: 600_000.0,
@@ -175,17 +153,8 @@ pub fn biggan_128(classes: usize) -> ClassGanConfig {
 /// pixels: the game of `biggan`, with blocks of bottlenecks, two for each size, and a latent that is not
 /// cut. The paper trains none this small.
 pub(crate) fn biggan_deep(image: ImageShape, classes: usize) -> ClassGanConfig {
-    let doublings = image.num_doublings();
     let game = biggan(image, classes);
-    let shape = Shape {
-        latent_size: game.gan.latent.size(),
-        generator: even(128, doublings + 1),
-        critic: even(128, doublings.min(2) + 2),
-        halvings: doublings.min(2),
-        shared: 32,
-        attention: image.size / 2,
-    };
-    deep("biggan-deep", game, shape)
+    deep("biggan-deep", game, Shape::small(image, 128))
 }
 
 /// The full-size BigGAN-deep of [Brock et al. 2018](https://arxiv.org/abs/1809.11096), table 7, with 128
@@ -196,16 +165,10 @@ pub(crate) fn biggan_deep(image: ImageShape, classes: usize) -> ClassGanConfig {
 /// of the generator makes three channels, where the authors make 128 and drop 125, which are 144,125
 /// more parameters.
 pub fn biggan_deep_128(classes: usize) -> ClassGanConfig {
-    let times = |multiples: &[usize]| multiples.iter().map(|m| 128 * m).collect();
+    let shape = Shape::of_128(128, 128);
     let mut game = biggan_128(classes);
-    game.gan.latent = LatentPrior::Normal { size: 128 };
-    let shape = Shape {
-        latent_size: 128,
-        generator: times(&[16, 16, 8, 4, 2, 1]),
-        critic: times(&[1, 2, 4, 8, 16, 16]),
-        halvings: 5,
-        shared: 128,
-        attention: 64,
+    game.gan.latent = LatentPrior::Normal {
+        size: shape.latent_size,
     };
     deep("biggan-deep-128", game, shape)
 }
@@ -259,6 +222,35 @@ struct Shape {
     halvings: usize,
     shared: usize,
     attention: usize,
+}
+
+impl Shape {
+    /// For up to 64 pixels, the same `width` throughout; 16 latents for each part of a hierarchy.
+    fn small(image: ImageShape, width: usize) -> Self {
+        let doublings = image.num_doublings();
+        let halvings = doublings.min(2);
+        Self {
+            latent_size: 16 * (doublings + 1),
+            generator: even(width, doublings + 1),
+            critic: even(width, halvings + 2),
+            halvings,
+            shared: 32,
+            attention: image.size / 2,
+        }
+    }
+
+    /// The paper's for 128 pixels, in units of so many `channels`.
+    fn of_128(channels: usize, latent_size: usize) -> Self {
+        let times = |multiples: [usize; 6]| multiples.map(|m| channels * m).to_vec();
+        Self {
+            latent_size,
+            generator: times([16, 16, 8, 4, 2, 1]),
+            critic: times([1, 2, 4, 8, 16, 16]),
+            halvings: 5,
+            shared: 128,
+            attention: 64,
+        }
+    }
 }
 
 fn big(image: ImageShape, classes: usize, shape: Shape) -> ClassGanConfig {

@@ -34,9 +34,7 @@ fn labelled(clock: &Clock, image: ImageShape, count: usize) -> ClassBatch {
 fn play(config: &ClassGanConfig, game: &mut ImageClassGan, rounds: core::ops::Range<u64>) {
     for round in rounds {
         let mut clock = Clock::new(1);
-        (clock.round, clock.images) = (round, 6 * round);
-        let batch = config.batch_size as u64;
-        clock.images = batch * round;
+        (clock.round, clock.images) = (round, config.batch_size as u64 * round);
         let report = game.round(labelled(&clock, config.image(), config.batch_size), &clock);
         for (scalar, value) in report.read() {
             assert!(value.is_finite(), "{}: {scalar} is {value}", config.preset);
@@ -50,7 +48,7 @@ fn small(name: &str) -> ClassGanConfig {
     config
 }
 
-/// Names of the heads, for the table of heads.
+/// A small `acgan` with another head, called after it.
 fn with_head(head: LabelHead) -> ClassGanConfig {
     let mut config = small("acgan");
     match &mut config.critic {

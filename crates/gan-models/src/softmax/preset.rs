@@ -2,6 +2,7 @@ use gan_core::loss::AdversarialLoss;
 use gan_core::nn::ImageShape;
 
 use crate::ImageGanConfig;
+use crate::preset::dcgan_with_loss;
 
 /// The preset `dcgan` with the loss of [Lin 2017](https://arxiv.org/abs/1704.06191), equations 4 and 5:
 /// one softmax over all pictures of a batch.
@@ -9,9 +10,5 @@ use crate::ImageGanConfig;
 /// Differs from the paper in the networks, for which it gives no constants that we could take over, and
 /// in batches of 64.
 pub(crate) fn softmax(image: ImageShape) -> ImageGanConfig {
-    let mut config = crate::dcgan::dcgan(image);
-    config.preset = "softmax".into();
-    config.gan.loss = AdversarialLoss::Softmax;
-    config.batch_size = 64;
-    config
+    dcgan_with_loss("softmax", image, AdversarialLoss::Softmax, 64)
 }
