@@ -1,16 +1,18 @@
 //! A training session: everything around the rounds of a game, put together from `gan-core`'s trainer
 //! and `gan-data`'s loader.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod process;
+mod told;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use burn::prelude::*;
-use gan_core::game::{Clock, Game, SampleRequest};
+use gan_core::game::{Game, SampleRequest};
 use gan_core::train::{
-    BoxError, Command, DataInfo, End, Evaluate, Every, Log, LossPlot, Outcome, ReportPage, RunDir,
-    RunInfo, Samples, ShowProgress, TrainError, Trainer, write_report,
+    BoxError, Command, DataInfo, Evaluate, Every, Log, LossPlot, ReportPage, RunDir, RunInfo,
+    Samples, ShowProgress, Trainer,
 };
 use gan_core::words;
 use gan_data::io::write_grid;
@@ -19,6 +21,8 @@ use gan_data::transform::{Crop, TransformConfig};
 use gan_data::{Batch, Loader, LoaderConfig, PixelRange, Summary, write_reals};
 use gan_models::{ImageGanConfig, Model};
 
+use self::process::stop_on_ctrl_c;
+pub use self::process::writable;
 use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::TrainArgs;
@@ -285,15 +289,6 @@ impl<M: Model> Session<M> {
         next::commands(run, self.program, model.total_kimg(), model.num_classes())
     }
 
-    /// The report of a run that cannot go on says why. It is not worth another error.
-    fn report_divergence(&self, run: &RunDir, error: &TrainError) {
-        if let TrainError::Diverged(_) = error
-            && let Ok(path) = write_report(run, &self.commands(run))
-        {
-            self.screen.note(format!("report   {}", path.display()));
-        }
-    }
-
     fn trainer(
         &mut self,
         run: RunDir,
@@ -345,74 +340,6 @@ impl<M: Model> Session<M> {
             });
         Ok(Some(hook))
     }
-
-    /// Configuration, memory and one round.
-    fn dry_run(&self, game: &mut M::Game, loader: &Loader) -> Result<(), Failure> {
-        self.screen.say(serde_json::to_string_pretty(&self.config)?);
-        let clock = Clock::new(self.config.seed);
-        let begin = Instant::now();
-        let report = game.round(game_batch::<M>(loader.batch(0)?), &clock);
-        let values: Vec<String> = report
-            .read()
-            .iter()
-            .map(|(name, value)| format!("{name} {value:.4}"))
-            .collect();
-        let seconds = begin.elapsed().as_secs_f64();
-        // After a round, so that the optimisers have their moments.
-        let bytes: usize = game
-            .state()
-            .groups
-            .values()
-            .flat_map(|group| group.values())
-            .map(|tensor| tensor.num_elements() * size_of::<f32>())
-            .sum();
-        let peak =
-            peak_memory().map(|bytes| format!("; {:.0} MiB in all at most", mebibytes(bytes)));
-        self.screen.say(format!(
-            "memory   {:.1} MiB of weights, averages and optimisers{}",
-            mebibytes(bytes),
-            peak.unwrap_or_default()
-        ));
-        self.screen
-            .say(format!("round    {} ({seconds:.2} s)", values.join("  ")));
-        self.screen
-            .say("nothing was written; leave --dry-run out to train");
-        Ok(())
-    }
-
-    fn tell_what_next(&self, run: &RunDir, outcome: &Outcome, time: Duration) {
-        let path = run.path().display();
-        let kimg = outcome.clock.kimg();
-        let state = match outcome.end {
-            End::Finished => "done",
-            _ => "stopped",
-        };
-        let longer = match outcome.end {
-            End::Finished => Some(2.0 * self.config.model.total_kimg()),
-            _ => None,
-        };
-        self.screen.say(format!(
-            "{state}     {kimg:.1} kimg, after {} here",
-            words::time(time)
-        ));
-        let curves = match run.loss_plot().exists() {
-            true => format!(", curves {path}/loss.png"),
-            false => String::new(),
-        };
-        self.screen
-            .say(format!("pictures {path}/samples/latest.png{curves}"));
-        if run.report().exists() {
-            self.screen.say(format!("report   {path}/report.html"));
-        }
-        let go_on = next::go_on(run, self.program, longer);
-        self.screen.say(format!("go on    {go_on}"));
-        let sample = next::sample(run, self.config.model.num_classes());
-        self.screen.say(format!("sample   {sample}"));
-        if self.config.train.evaluate.is_some() {
-            let score = next::evaluate(run);
-            self.screen.say(format!("score    {score}"));
-        }
-    }
 }
 
 /// A batch of the loader as the game of `M` wants it.
@@ -420,84 +347,9 @@ fn game_batch<M: Model>(batch: Batch) -> <M::Game as Game>::Batch {
     M::batch(batch.images, batch.labels)
 }
 
-/// A flag that the first Ctrl-C sets; the second one ends the program on the spot.
-fn stop_on_ctrl_c(screen: &Screen) -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (flag, screen) = (stop.clone(), screen.clone());
-    let first = Mutex::new(None);
-    let handler = move || {
-        // `timeout` and some shells send the same signal twice; a person takes longer.
-        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = first.get_or_insert_with(Instant::now);
-        if flag.swap(true, Ordering::Relaxed) {
-            if first.elapsed() > Duration::from_secs(1) {
-                std::process::exit(130);
-            }
-            return;
-        }
-        screen.note("saving a checkpoint and leaving; Ctrl-C once more leaves at once");
-    };
-    match ctrlc::set_handler(handler) {
-        // A second session in one process, as in tests, leaves the handler to the first.
-        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(stop),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// An error without the path it begins with: the trainer names the file already.
 fn without_path(path: &Path, error: &impl ToString) -> BoxError {
     let text = error.to_string();
     let prefix = format!("{}: cannot write the file: ", path.display());
     text.strip_prefix(&prefix).unwrap_or(&text).into()
-}
-
-fn mebibytes(bytes: usize) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-/// Most memory this process has had, in bytes, where the system tells.
-fn peak_memory() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(
-        line.trim()
-            .strip_suffix("kB")?
-            .trim()
-            .parse::<usize>()
-            .ok()?
-            * 1024,
-    )
-}
-
-/// A path with its folder made, so that a file can be written there.
-///
-/// # Errors
-///
-/// If the name ends in another kind of file than `extension`, or the folder cannot be made; `flag` is
-/// named.
-pub fn writable(path: &Path, flag: &str, extension: &str) -> Result<PathBuf, Failure> {
-    let other = path
-        .extension()
-        .filter(|other| !other.eq_ignore_ascii_case(extension));
-    if let Some(other) = other {
-        return Err(Failure::usage(format!(
-            "{flag} {}: what is written is not a .{} file; end the name in .{extension}",
-            path.display(),
-            other.display()
-        )));
-    }
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            let shown = folder.display();
-            Failure::new(format!(
-                "{flag} {shown}: cannot make the folder: {error}; choose another one"
-            ))
-        })?;
-    }
-    Ok(path.to_path_buf())
 }

@@ -1,28 +1,33 @@
 //! Trained runs, to draw from.
 
+mod drawing;
+mod source;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use gan_core::game::{Clock, Game, SampleRequest, State, StateError, restore_module};
+use gan_core::game::{Clock, restore_module};
 use gan_core::nn::{ConvCritic, ImageCritic, ImageCriticConfig, ImageShape};
 use gan_core::rng::Stream;
 use gan_core::sample::{LatentPath, walk};
-use gan_core::train::{Checkpoints, Found, RunDir, Saved};
+use gan_core::train::RunDir;
 use gan_core::weights::{SpectralNorms, WeightsFile, from_state_dict, state_dict};
 use gan_data::source::Pictures;
-use gan_models::{ClassGanConfig, ImageGanConfig, Model, Rows, SemiSupervisedConfig};
+use gan_models::{ClassGanConfig, ImageGanConfig, Rows, SemiSupervisedConfig};
 use serde_json::Value;
 
+use self::drawing::Drawing;
+use self::source::Source;
+pub use self::source::Which;
 use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::RunArgs;
 use crate::pictures::{as_configured, find_data, natural_data};
 use crate::progress::Screen;
-use crate::resolve::{DataConfig, RunConfig};
-use crate::set;
+use crate::resolve::DataConfig;
 
 /// Pictures in a batch for standing statistics.
 const STANDING_BATCH: usize = 64;
@@ -44,102 +49,6 @@ pub struct Trained {
     drawing: Box<dyn Drawing>,
     data: DataConfig,
     backend: Backend,
-}
-
-/// Which checkpoint of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Which {
-    /// The newest good one.
-    #[default]
-    Latest,
-    /// The one with the best score.
-    Best,
-    /// The one made after this round.
-    Round(u64),
-}
-
-impl Which {
-    /// Reads `latest`, `best` or a number.
-    ///
-    /// # Errors
-    ///
-    /// Says what is allowed.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "latest" => Ok(Self::Latest),
-            "best" => Ok(Self::Best),
-            _ => text
-                .parse()
-                .map(Self::Round)
-                .map_err(|_| "it must be latest, best or the number of a round".into()),
-        }
-    }
-}
-
-/// What can be asked of a trained model of any kind.
-trait Drawing {
-    fn draw(&self, rows: Tensor<2>) -> Tensor<4>;
-    fn rows(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Rows;
-    fn image(&self) -> ImageShape;
-    fn num_classes(&self) -> usize;
-    fn num_labels(&self) -> usize;
-    fn use_standing_statistics(&mut self, batches: &[Tensor<2>]) -> bool;
-    fn state(&self) -> State;
-    fn restore(&mut self, state: &State) -> Result<(), StateError>;
-    fn is_averaged(&self) -> bool;
-    fn model(&self) -> String;
-}
-
-struct Loaded<M: Model> {
-    model: M,
-    game: M::Game,
-    averaged: bool,
-    device: Device,
-}
-
-impl<M: Model> Drawing for Loaded<M> {
-    fn draw(&self, latents: Tensor<2>) -> Tensor<4> {
-        self.game.sample(&SampleRequest {
-            latents,
-            averaged: self.averaged,
-        })
-    }
-
-    fn rows(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Rows {
-        self.model.rows(seeds, classes, truncation, &self.device)
-    }
-
-    fn image(&self) -> ImageShape {
-        self.model.image()
-    }
-
-    fn num_classes(&self) -> usize {
-        self.model.num_classes()
-    }
-
-    fn num_labels(&self) -> usize {
-        self.model.num_labels()
-    }
-
-    fn use_standing_statistics(&mut self, batches: &[Tensor<2>]) -> bool {
-        self.game.use_standing_statistics(batches, self.averaged)
-    }
-
-    fn state(&self) -> State {
-        self.game.state()
-    }
-
-    fn restore(&mut self, state: &State) -> Result<(), StateError> {
-        self.game.restore(state)
-    }
-
-    fn is_averaged(&self) -> bool {
-        self.averaged
-    }
-
-    fn model(&self) -> String {
-        serde_json::to_string(&self.model).expect("it came from JSON")
-    }
 }
 
 fn not_convolutional() -> Failure {
@@ -405,97 +314,5 @@ impl Trained {
     /// Draws pictures for rows of a walk.
     pub fn draw_rows(&self, rows: Tensor<2>) -> Tensor<4> {
         self.drawing.draw(rows)
-    }
-}
-
-/// A run, and what to load of it.
-struct Source<'a> {
-    run: &'a RunDir,
-    config: &'a Value,
-    which: &'a Which,
-    raw: bool,
-    backend: Backend,
-    screen: Screen,
-}
-
-impl Source<'_> {
-    fn load<M: Model + 'static>(self) -> Result<Trained, Failure> {
-        let place = self.run.config().display().to_string();
-        let config: RunConfig<M> = set::read(self.config, &place)?;
-        let mut game = config.model.init(config.seed, &self.backend.device)?;
-        let saved = self.saved(config.train.keep_checkpoints)?;
-        game.restore(&saved.state)
-            .map_err(|error| Failure::new(format!("{}: {error}", saved.path.display())))?;
-        let loaded = Loaded {
-            model: config.model,
-            game,
-            averaged: !self.raw,
-            device: self.backend.device.clone(),
-        };
-        Ok(Trained {
-            clock: saved.clock,
-            screen: self.screen,
-            drawing: Box::new(loaded),
-            data: config.data,
-            backend: self.backend,
-        })
-    }
-
-    fn saved(&self, keep: usize) -> Result<Saved, Failure> {
-        let checkpoints = Checkpoints::new(self.run, keep);
-        if let Which::Round(round) = self.which {
-            return self.of_round(&checkpoints, *round);
-        }
-        let Found { good, damaged } = checkpoints.latest_good()?;
-        let folder = self.run.checkpoints();
-        let Some(saved) = good else {
-            let reasons: String = damaged.iter().map(|damage| format!("; {damage}")).collect();
-            return Err(Failure::new(format!(
-                "{}: there is no checkpoint that can be used{reasons}; train the run further",
-                folder.display()
-            )));
-        };
-        for damage in &damaged {
-            self.screen.note(format!(
-                "cannot use the checkpoint {damage}; using the one before"
-            ));
-        }
-        let best = saved.best.as_ref().map(|best| best.round);
-        match (self.which, best) {
-            (Which::Best, Some(round)) => self.of_round(&checkpoints, round),
-            (Which::Best, None) => Err(Failure::new(format!(
-                "--checkpoint best: no checkpoint in {} has a score; train with --evaluate, or use latest",
-                folder.display()
-            ))),
-            _ => Ok(saved),
-        }
-    }
-
-    fn of_round(&self, checkpoints: &Checkpoints, round: u64) -> Result<Saved, Failure> {
-        let path = checkpoints.path_of(round);
-        if !path.is_dir() {
-            return Err(Failure::new(format!(
-                "--checkpoint: there is no {}; the folder beside it has those that were kept",
-                path.display()
-            )));
-        }
-        Checkpoints::load(&path).map_err(|damage| Failure::new(format!("--checkpoint {damage}")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checkpoints_are_named() {
-        assert_eq!(Which::parse("best"), Ok(Which::Best));
-        assert_eq!(Which::parse("latest"), Ok(Which::Latest));
-        assert_eq!(Which::parse("120"), Ok(Which::Round(120)));
-        assert!(
-            Which::parse("-1")
-                .unwrap_err()
-                .contains("number of a round")
-        );
     }
 }

@@ -80,11 +80,10 @@ impl SetReport {
 /// A flag, a file or a picture that is not allowed, or a score that cannot be computed, by name.
 pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
     let run = run_folder(arguments);
-    let out = match (&arguments.out, &run) {
-        (Some(path), _) => Some(writable(path, "--out", "json")?),
-        (None, Some(run)) => Some(run.join("evaluation.json")),
-        (None, None) => None,
-    };
+    let out = arguments.out.as_ref();
+    let out = out
+        .map(|path| writable(path, "--out", "json"))
+        .transpose()?;
     let session = Session::open(arguments)?;
     let (report, neighbours) = match (&run, &arguments.real, &arguments.fake) {
         (Some(run), _, _) => session.score_run(run)?,
@@ -95,15 +94,16 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
             ));
         }
     };
-    if let Some(path) = out {
+    let run = run.map(RunDir::open).transpose()?;
+    if let Some(path) = out.or_else(|| run.as_ref().map(RunDir::evaluation)) {
         let mut text = serde_json::to_string_pretty(&report)?;
         text.push('\n');
         write_atomically(&path, text.as_bytes())?;
         session.screen.say(format!("scores   {}", path.display()));
     }
-    if let Some(folder) = &run {
+    if let Some(run) = &run {
         if let Some(picture) = neighbours {
-            let path = folder.join("neighbours.png");
+            let path = run.neighbours();
             write_picture(&path, &picture)?;
             let text = format!(
                 "nearest  {}: training pictures like generated ones",
@@ -111,8 +111,7 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
             );
             session.screen.say(text);
         }
-        let run = RunDir::open(folder)?;
-        let page = write_report(&run, &next::of_run(&run))?;
+        let page = write_report(run, &next::of_run(run))?;
         session.screen.say(format!("report   {}", page.display()));
     }
     show(&report, arguments.json)

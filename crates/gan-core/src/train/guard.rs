@@ -9,8 +9,11 @@ use super::error::TrainError;
 use crate::game::Clock;
 use crate::words::count;
 
-/// Checks of the critic in a row that must find it unbeatable.
-const CRITIC_WON_CHECKS: u32 = 20;
+/// Looks in a row that must find the critic unbeatable, and the pictures that it must have been for.
+/// Many good runs begin with such a critic: those of the preset `default` on MNIST with one for up to
+/// 12,000 pictures.
+const CRITIC_WON_LOOKS: u32 = 20;
+const CRITIC_WON_IMAGES: u64 = 30_000;
 /// Looks at the samples in a row that must find them alike.
 const COLLAPSE_CHECKS: u32 = 3;
 /// Distance between samples, as a part of the largest there was, below which they are alike.
@@ -110,7 +113,11 @@ impl Look {
 pub(crate) struct Guard {
     config: GuardConfig,
     looks: VecDeque<Look>,
+    /// Last looks in a row that found the critic unbeatable, up to [`CRITIC_WON_LOOKS`]; one more once
+    /// that was said.
     won: u32,
+    /// Pictures shown at the first of them.
+    won_since: u64,
     pub roll_backs: u32,
 }
 
@@ -120,6 +127,7 @@ impl Guard {
             config,
             looks: VecDeque::new(),
             won: 0,
+            won_since: 0,
             roll_backs: 0,
         }
     }
@@ -140,7 +148,7 @@ impl Guard {
         if bad && self.bad_looks() >= self.config.limit {
             return Verdict::GoBack;
         }
-        if self.critic_has_won(values) {
+        if self.critic_has_won(clock, values) {
             return Verdict::CriticWon;
         }
         Verdict::Fine
@@ -155,22 +163,28 @@ impl Guard {
         self.looks.iter().filter(|look| look.is_bad()).count()
     }
 
-    fn critic_has_won(&mut self, values: &[(&'static str, f32)]) -> bool {
+    fn critic_has_won(&mut self, clock: &Clock, values: &[(&'static str, f32)]) -> bool {
         let find = |name| values.iter().find(|(key, _)| *key == name).map(|(_, v)| *v);
         let (Some(real), Some(fake)) = (find("d_real"), find("d_fake")) else {
             return false;
         };
-        // Both bounds: scores of a Wasserstein critic are not beliefs and leave [0, 1].
-        let sure = (0.99..=1.0).contains(&real) && (0.0..=0.01).contains(&fake);
-        if self.won > CRITIC_WON_CHECKS {
+        if self.won > CRITIC_WON_LOOKS {
             return false; // said already
         }
-        self.won = if sure { self.won + 1 } else { 0 };
-        if self.won == CRITIC_WON_CHECKS {
-            self.won += 1;
-            return true;
+        // Both bounds: scores of a Wasserstein critic are not beliefs and leave [0, 1].
+        let sure = (0.99..=1.0).contains(&real) && (0.0..=0.01).contains(&fake);
+        if !sure {
+            self.won = 0;
+            return false;
         }
-        false
+        if self.won == 0 {
+            self.won_since = clock.images;
+        }
+        self.won = (self.won + 1).min(CRITIC_WON_LOOKS);
+        let images = clock.images.saturating_sub(self.won_since);
+        let has_won = self.won == CRITIC_WON_LOOKS && images >= CRITIC_WON_IMAGES;
+        self.won += u32::from(has_won);
+        has_won
     }
 
     /// Why the run cannot go on. `players` are the names of the game's players.
@@ -205,6 +219,7 @@ impl Guard {
     pub fn save(&self, numbers: &mut BTreeMap<String, f64>) {
         numbers.insert("guard.roll_backs".into(), f64::from(self.roll_backs));
         numbers.insert("guard.won".into(), f64::from(self.won));
+        numbers.insert("guard.won_since".into(), self.won_since as f64);
         for (index, look) in self.looks.iter().enumerate() {
             let key = format!("guard.look.{index:04}");
             numbers.insert(format!("{key}#round"), look.round as f64);
@@ -215,9 +230,10 @@ impl Guard {
     }
 
     pub fn restore(&mut self, numbers: &BTreeMap<String, f64>) {
-        let count = |key: &str| numbers.get(key).copied().unwrap_or(0.0) as u32;
-        self.roll_backs = count("guard.roll_backs");
-        self.won = count("guard.won");
+        let count = |key: &str| numbers.get(key).copied().unwrap_or(0.0) as u64;
+        self.roll_backs = count("guard.roll_backs") as u32;
+        self.won = count("guard.won") as u32;
+        self.won_since = count("guard.won_since");
         self.looks.clear();
         for index in 0.. {
             let key = format!("guard.look.{index:04}");
@@ -462,19 +478,48 @@ mod tests {
         );
     }
 
+    /// Looks at a round every `images` pictures and returns how many were shown when it is said that the
+    /// critic has won; it is sure of everything in the rounds that `is_sure` names.
+    fn told(images: u64, values: [f32; 2], is_sure: fn(u64) -> bool) -> Vec<u64> {
+        let mut guard = Guard::new(GuardConfig::default());
+        let mut told = Vec::new();
+        for round in 1..=100 {
+            let clock = Clock {
+                seed: 0,
+                round,
+                images: round * images,
+            };
+            let [real, fake] = if is_sure(round) { values } else { [0.7, 0.3] };
+            if guard.look(&clock, &[("d_real", real), ("d_fake", fake)]) == Verdict::CriticWon {
+                told.push(clock.images);
+            }
+            let mut numbers = BTreeMap::new();
+            guard.save(&mut numbers);
+            guard = Guard::new(GuardConfig::default());
+            guard.restore(&numbers);
+        }
+        told
+    }
+
     #[test]
     fn a_critic_that_has_won_is_told_once_and_scores_are_no_beliefs() {
-        let told = |real: f32, fake: f32| {
-            let mut guard = Guard::new(GuardConfig::default());
-            let values = [("d_real", real), ("d_fake", fake)];
-            (0..100)
-                .filter(|round| guard.look(&clock(*round), &values) == Verdict::CriticWon)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(told(0.999, 0.001), [19]);
-        assert!(told(0.98, 0.001).is_empty());
-        assert!(told(0.999, 0.02).is_empty());
-        assert!(told(12.0, -12.0).is_empty());
+        let always = |_| true;
+        assert_eq!(told(10_000, [0.999, 0.001], always), [200_000]);
+        assert!(told(10_000, [0.98, 0.001], always).is_empty());
+        assert!(told(10_000, [0.999, 0.02], always).is_empty());
+        assert!(told(10_000, [12.0, -12.0], always).is_empty());
+    }
+
+    #[test]
+    fn a_critic_has_won_if_it_lasts_in_looks_and_in_pictures() {
+        let sure = [0.999, 0.001];
+        // 20 looks are 10,000 pictures: the preset `default`, which catches up after 12,000.
+        assert_eq!(told(512, sure, |_| true), [512 + 59 * 512]);
+        assert!(told(512, sure, |round| round <= 24).is_empty());
+        assert!(told(512, sure, |round| round % 50 != 0).is_empty());
+        assert_eq!(told(512, sure, |round| round > 30), [31 * 512 + 59 * 512]);
+        // Large batches: 20 looks all the same.
+        assert_eq!(told(40_000, sure, |round| round > 9), [29 * 40_000]);
     }
 
     #[test]

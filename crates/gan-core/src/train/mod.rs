@@ -97,6 +97,9 @@ mod notice;
 mod notice_file;
 mod report;
 mod run_dir;
+mod run_info;
+mod run_lock;
+mod sample_name;
 mod trainer;
 
 pub use atomic::write_atomically;
@@ -114,5 +117,7 @@ pub use log_file::{LogEntry, MetricEntry, read_log, read_metric};
 pub use notice::Notice;
 pub use notice_file::NoticeEntry;
 pub use report::{Command, ReportPage, write_report};
-pub use run_dir::{DataInfo, RunDir, RunInfo, RunLock};
+pub use run_dir::RunDir;
+pub use run_info::{DataInfo, RunInfo};
+pub use run_lock::RunLock;
 pub use trainer::{End, Outcome, Trainer};

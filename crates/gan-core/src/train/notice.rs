@@ -70,7 +70,7 @@ pub enum Notice {
         /// Why, with the name of the file.
         reason: String,
     },
-    /// The critic tells all samples apart, so the generator learns nothing.
+    /// The critic has long told all samples apart, so the generator learns nothing.
     CriticWon {
         /// Where.
         clock: Clock,

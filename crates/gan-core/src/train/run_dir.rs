@@ -1,17 +1,16 @@
 //! The folder of a run.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::atomic::{remove_temporaries, write_atomically};
-use super::config_difference;
 use super::error::RunDirError;
+use super::{DataInfo, RunInfo, RunLock, config_difference};
 
 /// Begins the names of files of scores.
 const METRIC: &str = "metric-";
@@ -25,71 +24,13 @@ const LINES: &str = ".jsonl";
 ///   config.json   run.json   log.jsonl   timing.jsonl   notices.jsonl
 ///   loss.png      reals.png  report.html
 ///   metric-fid.jsonl         metric.png
+///   evaluation.json          neighbours.png
 ///   samples/      000100kimg.png …
 ///   checkpoints/  000000120/ …
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
-}
-
-/// Where and with what a run was made: `run.json`. Nothing in it changes the result on a CPU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunInfo {
-    /// Name of the program.
-    pub program: String,
-    /// Version of `gan-core`.
-    pub gan_core: String,
-    /// Version of Burn.
-    pub burn: String,
-    /// Operating system and processor architecture, `linux x86_64`.
-    pub platform: String,
-    /// Backend and device, as the program calls it.
-    pub device: String,
-    /// Seed of the run.
-    pub seed: u64,
-    /// The real pictures.
-    pub data: DataInfo,
-    /// Parameters by player. Default: none are known
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, usize>,
-    /// What the rows of the sample grids show, from the top, as in the names of classes. Default: the
-    /// rows have no meaning
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sample_rows: Vec<String>,
-}
-
-/// What a run was trained on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataInfo {
-    /// Name of the data set, as in `mnist`.
-    pub name: String,
-    /// Number of pictures.
-    pub count: usize,
-    /// A checksum of the data, in whatever form the data set has one.
-    pub fingerprint: String,
-}
-
-impl RunInfo {
-    /// Fills in the versions and the platform.
-    pub fn new(
-        program: impl Into<String>,
-        device: impl Into<String>,
-        seed: u64,
-        data: DataInfo,
-    ) -> Self {
-        Self {
-            program: program.into(),
-            gan_core: env!("CARGO_PKG_VERSION").into(),
-            burn: "0.22.1".into(),
-            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            device: device.into(),
-            seed,
-            data,
-            parameters: BTreeMap::new(),
-            sample_rows: Vec::new(),
-        }
-    }
 }
 
 impl RunDir {
@@ -178,6 +119,11 @@ impl RunDir {
     /// `report.html`: all of it on one page.
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// `evaluation.json`: the scores of the program `evaluate`, if somebody asked for them.
+    pub fn evaluation(&self) -> PathBuf {
+        self.path.join("evaluation.json")
     }
 
     /// `neighbours.png`: samples beside the training pictures nearest to them, if somebody looked.
@@ -334,40 +280,7 @@ impl RunDir {
     ///
     /// [`RunDirError::InUse`] if another process has it, or the file cannot be made.
     pub fn lock(&self) -> Result<RunLock, RunDirError> {
-        let path = self.path.join(".lock");
-        let error = |action| RunDirError::io(&path, action);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(error("create the file"))?;
-        let mut owner = String::new();
-        let held = match file.try_lock() {
-            Ok(()) => false,
-            Err(TryLockError::WouldBlock) => true,
-            // Some network file systems have no locks; that must not keep anybody from training.
-            Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => false,
-            Err(TryLockError::Error(cause)) => return Err(error("lock the file")(cause)),
-        };
-        // A broken `.lock` is as good as an empty one.
-        let _ = file.read_to_string(&mut owner);
-        let owner = owner.trim().parse().ok();
-        if held {
-            return Err(RunDirError::InUse {
-                path: self.path.clone(),
-                process: owner,
-            });
-        }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(error("write the file"))?;
-        Ok(RunLock {
-            file,
-            taken_over_from: owner,
-        })
+        RunLock::take(&self.path)
     }
 
     /// Makes the sub-folders and removes what a crash left half-written. Needs the lock.
@@ -402,28 +315,6 @@ impl RunDir {
             path: path.to_path_buf(),
             reason: format!("not what was written there: {error}"),
         })
-    }
-}
-
-/// The right to train in a run; given back when dropped.
-#[derive(Debug)]
-pub struct RunLock {
-    file: File,
-    taken_over_from: Option<u32>,
-}
-
-impl RunLock {
-    /// The process that had the lock and died without giving it back.
-    pub fn taken_over_from(&self) -> Option<u32> {
-        self.taken_over_from
-    }
-}
-
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        // The file stays: removing it would let two processes lock two files of one name.
-        let _ = self.file.set_len(0);
-        let _ = self.file.unlock();
     }
 }
 

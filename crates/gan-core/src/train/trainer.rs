@@ -12,8 +12,7 @@ use super::error::{BoxError, CheckpointError, RunDirError, TrainError};
 use super::guard::{Diagnosis, Guard, Verdict};
 use super::hook::{Context, Hook};
 use super::notice_file::Notices;
-use super::run_dir::RunLock;
-use super::{Every, Notice, RunDir, TrainConfig};
+use super::{Every, Notice, RunDir, RunLock, TrainConfig};
 use crate::game::{Clock, Game, Report};
 
 /// The loop around the rounds of a game: time, hooks, checkpoints, guards.

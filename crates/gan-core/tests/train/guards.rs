@@ -205,9 +205,9 @@ impl Game for Lost {
     }
 }
 
-fn play_lost(run: &RunDir, total_kimg: f64) -> (Vec<Notice>, Vec<Progress>) {
+fn play_lost(run: &RunDir, rounds: u64, batch: usize) -> (Vec<Notice>, Vec<Progress>) {
     let config = TrainConfig {
-        total_kimg,
+        total_kimg: rounds as f64 * batch as f64 / 1000.0,
         ..config()
     };
     let (notices, shown) = (
@@ -227,7 +227,7 @@ fn play_lost(run: &RunDir, total_kimg: f64) -> (Vec<Notice>, Vec<Progress>) {
         )
         .with_notify(move |notice: &Notice| notice_sink.lock().unwrap().push(notice.clone()));
     trainer
-        .run(&mut Lost(1.0), |_| Some(Ok::<_, Infallible>(10)))
+        .run(&mut Lost(1.0), |_| Some(Ok::<_, Infallible>(batch)))
         .unwrap();
     drop(trainer);
     let take = |list: Arc<Mutex<Vec<Notice>>>| list.lock().unwrap().clone();
@@ -239,14 +239,14 @@ fn play_lost(run: &RunDir, total_kimg: f64) -> (Vec<Notice>, Vec<Progress>) {
 fn collapse_and_a_critic_that_has_won_are_told_once_in_words() {
     let root = tempfile::tempdir().unwrap();
     let run = create(root.path());
-    let (first, _) = play_lost(&run, 0.22);
-    // Checks from round 1 on: the twentieth is round 20.
+    let (first, _) = play_lost(&run, 22, 1579);
+    // Looks from round 1 on: at round 20 it has been so for 30,001 pictures.
     assert!(
         matches!(&first[..], [Notice::CriticWon { clock }] if clock.round == 20),
         "{first:?}"
     );
     // 0.9^22 < 0.1: rounds 22, 23 and 24 are below, the first of them before the interruption.
-    let (second, _) = play_lost(&run, 0.6);
+    let (second, _) = play_lost(&run, 60, 1579);
     assert!(
         matches!(&second[..], [Notice::Resumed { .. }, Notice::Collapse { clock, .. }] if clock.round == 24),
         "{second:?}"
@@ -262,7 +262,7 @@ fn collapse_and_a_critic_that_has_won_are_told_once_in_words() {
 #[test]
 fn progress_has_the_time_left_and_the_values() {
     let root = tempfile::tempdir().unwrap();
-    let (_, shown) = play_lost(&create(root.path()), 0.1);
+    let (_, shown) = play_lost(&create(root.path()), 10, 10);
     // the beginning, ten rounds, the end
     assert_eq!(shown.len(), 12);
     assert_eq!(

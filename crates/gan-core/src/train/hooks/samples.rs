@@ -8,10 +8,11 @@ use std::path::Path;
 
 use burn::prelude::*;
 
-use crate::game::{Clock, Game, SampleRequest};
+use crate::game::{Game, SampleRequest};
 use crate::rng::Stream;
 use crate::train::error::{BoxError, RunDirError};
 use crate::train::guard::{Variety, rms_distance};
+use crate::train::sample_name::{LATEST, UNTRAINED, When, name_at};
 use crate::train::{Context, Every, Hook, Notice, TrainError};
 
 /// More samples than this do not make the distance between them more certain.
@@ -26,9 +27,6 @@ pub struct Samples {
     write: Write,
     variety: Variety,
 }
-
-/// The last state, whatever the cadence.
-const LATEST: &str = "latest.png";
 
 type Write = Box<dyn FnMut(&Path, Tensor<4>) -> Result<(), BoxError>>;
 
@@ -85,34 +83,6 @@ impl Samples {
         }
         Ok(())
     }
-
-    fn name(&self, clock: &Clock) -> String {
-        let multiple = self.every.last_multiple(clock);
-        match self.every {
-            Every::Rounds(_) => format!("round{multiple:09}.png"),
-            Every::Images(images) if images.is_multiple_of(1000) => {
-                format!("{:06}kimg.png", multiple / 1000)
-            }
-            _ => format!("{:06}.{:03}kimg.png", multiple / 1000, multiple % 1000),
-        }
-    }
-}
-
-/// Whether a picture has this name because of a round after `clock`.
-fn is_later(name: &str, clock: &Clock) -> bool {
-    if let Some(round) = name
-        .strip_prefix("round")
-        .and_then(|n| n.strip_suffix(".png"))
-    {
-        return round.parse::<u64>().is_ok_and(|round| round > clock.round);
-    }
-    // The next end draws it again; until then it would be older than its name says.
-    if name == LATEST {
-        return true;
-    }
-    name.strip_suffix("kimg.png")
-        .and_then(|kimg| kimg.parse::<f64>().ok())
-        .is_some_and(|kimg| (kimg * 1000.0).round() as u64 > clock.images)
 }
 
 impl fmt::Debug for Samples {
@@ -133,20 +103,21 @@ impl<G: Game> Hook<G> for Samples {
             let name = entry.file_name();
             if name
                 .to_str()
-                .is_some_and(|name| is_later(name, &context.clock))
+                .and_then(When::of_name)
+                .is_some_and(|when| when.is_later(&context.clock))
             {
                 fs::remove_file(entry.path()).map_err(error())?;
             }
         }
         if context.clock.round == 0 {
-            self.draw(context, "fakes_init.png")?;
+            self.draw(context, UNTRAINED)?;
         }
         Ok(())
     }
 
     fn after_round(&mut self, context: &mut Context<'_, G>) -> Result<ControlFlow<()>, TrainError> {
         if context.fires(self.every) {
-            let name = self.name(&context.clock);
+            let name = name_at(self.every, &context.clock);
             self.draw(context, &name)?;
         }
         Ok(ControlFlow::Continue(()))
@@ -164,38 +135,5 @@ impl<G: Game> Hook<G> for Samples {
 
     fn restore(&mut self, numbers: &BTreeMap<String, f64>) {
         self.variety.restore(numbers);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_sort_and_tell_when_they_were_drawn() {
-        let device = Device::flex();
-        let name = |every, images| {
-            let latents = Tensor::zeros([1, 1], &device);
-            let clock = Clock {
-                seed: 0,
-                round: 7,
-                images,
-            };
-            let name = Samples::new(every, latents, |_, _| Ok(())).name(&clock);
-            assert!(!is_later(&name, &clock), "{name}");
-            let earlier = Clock {
-                seed: 0,
-                round: 0,
-                images: 99,
-            };
-            assert!(is_later(&name, &earlier), "{name}");
-            name
-        };
-        assert_eq!(name(Every::kimg(50.0), 100_010), "000100kimg.png");
-        assert_eq!(name(Every::kimg(0.1), 1_234), "000001.200kimg.png");
-        assert_eq!(name(Every::rounds(3), 1_234), "round000000006.png");
-        for other in ["fakes_init.png", "holiday.png", "NaNkimg.png"] {
-            assert!(!is_later(other, &Clock::new(0)), "{other}");
-        }
     }
 }

@@ -11,6 +11,7 @@ use super::evaluation::Evaluation;
 use super::picture::Picture;
 use crate::train::hooks::Timing;
 use crate::train::log_file::readable_lines;
+use crate::train::sample_name::When;
 use crate::train::{LogEntry, MetricEntry, NoticeEntry, RunDir, RunInfo};
 
 /// Most grids of samples on a page, however long the run.
@@ -50,33 +51,6 @@ pub(super) struct Grid {
     pub picture: Picture,
 }
 
-/// When a grid was drawn, in the order of time.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(super) enum When {
-    Untrained,
-    Kimg(f64),
-    Round(u64),
-    Last,
-}
-
-impl When {
-    /// From the name that [`Samples`](crate::train::Samples) gives to a picture.
-    fn of(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".png")?;
-        if let Some(round) = stem.strip_prefix("round") {
-            return round.parse().ok().map(Self::Round);
-        }
-        match stem {
-            "fakes_init" => Some(Self::Untrained),
-            "latest" => Some(Self::Last),
-            _ => {
-                let kimg: f64 = stem.strip_suffix("kimg")?.parse().ok()?;
-                kimg.is_finite().then_some(Self::Kimg(kimg))
-            }
-        }
-    }
-}
-
 impl RunFiles {
     pub fn read(run: &RunDir) -> Self {
         let mut files = Self {
@@ -91,9 +65,8 @@ impl RunFiles {
             files.notices = files.lines(&run.notices(), "warnings are unknown");
         }
         files.read_metrics(run);
-        let evaluation = run.path().join("evaluation.json");
-        if evaluation.exists() {
-            files.evaluation = files.json(&evaluation);
+        if run.evaluation().exists() {
+            files.evaluation = files.json(&run.evaluation());
         }
         files.read_grids(&run.samples());
         files.reals = files.picture(&run.reals(), true);
@@ -176,7 +149,7 @@ impl RunFiles {
     fn read_grids(&mut self, folder: &Path) {
         let mut found: Vec<(When, PathBuf)> = names(folder)
             .into_iter()
-            .filter_map(|path| Some((When::of(&name_of(&path))?, path)))
+            .filter_map(|path| Some((When::of_name(&name_of(&path))?, path)))
             .collect();
         found.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
         self.grids_found = found.len();
@@ -245,23 +218,6 @@ fn choose(sizes: &[u64], most: usize, bytes: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn grids_are_in_the_order_of_time() {
-        let names = [
-            "fakes_init.png",
-            "000001.200kimg.png",
-            "000100kimg.png",
-            "round000000006.png",
-            "latest.png",
-        ];
-        let whens = names.map(|name| When::of(name).unwrap());
-        assert!(whens.is_sorted());
-        assert_eq!(whens[1], When::Kimg(1.2));
-        for other in ["holiday.png", "NaNkimg.png", "roundx.png", "latest.jpg"] {
-            assert_eq!(When::of(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn few_files_are_chosen_evenly_and_within_the_limits() {

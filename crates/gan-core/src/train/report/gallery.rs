@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::files::{Grid, RunFiles, When};
+use super::files::{Grid, RunFiles};
 use super::html::{escape, fixed};
+use crate::train::sample_name::When;
 
 /// Width of a grid on the page, in CSS pixels, if it can be enlarged so far.
 const WIDTH: u32 = 520;

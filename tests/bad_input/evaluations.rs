@@ -1,0 +1,154 @@
+//! Scores that cannot be computed.
+
+use std::fs;
+
+use super::checks::Checks;
+use super::files::{pictures, png, zipped};
+
+#[test]
+fn evaluations() {
+    let mut checks = Checks::new();
+    for (name, count, side) in [
+        ("good", 70, 28),
+        ("few", 20, 28),
+        ("one", 1, 28),
+        ("large", 70, 32),
+        ("mixed", 70, 28),
+        ("broken", 70, 28),
+    ] {
+        pictures(&checks.path(name), count, side);
+    }
+    png(&checks.path("mixed"), "050.png", 30);
+    let good = fs::read(checks.path("good/001.png")).unwrap();
+    checks.file("broken/042.png", &good[..good.len() / 2]);
+    for index in 0..70 {
+        checks.file(&format!("same/{index}.png"), &good);
+    }
+    let zip = checks.path("good.zip");
+    zipped(&zip, &[("a.png", good.clone()), ("b.jpg", b"no".to_vec())]);
+    checks.file("weights.pth", b"not the published weights");
+    checks.file("empty/readme.txt", b"no pictures");
+    for (flags, words) in [
+        ("", &["--run"][..]),
+        ("--real good", &["--fake"]),
+        ("--run nothing", &["--run", "nothing", "not a run"]),
+        (
+            "--run good --fake few",
+            &["--run", "--fake", "cannot be used"],
+        ),
+        (
+            "--real nothing --fake good",
+            &["--real", "nothing", "check the path"],
+        ),
+        (
+            "--real good --fake empty",
+            &["--fake", "empty", "looked for"],
+        ),
+        ("--real good --fake broken", &["--fake", "042.png"]),
+        ("--real broken --fake good", &["--real", "042.png"]),
+        (
+            "--real good --fake good.zip",
+            &["--fake", "good.zip", "b.jpg"],
+        ),
+        (
+            "--real good --fake mixed",
+            &["--fake", "mixed", "30 x 30", "one size"],
+        ),
+        (
+            "--real good --fake one",
+            &["--fake", "1 pictures", "at least 2"],
+        ),
+        (
+            "--real one --fake good",
+            &["--real", "1 pictures", "at least 2"],
+        ),
+        (
+            "--real good --fake same",
+            &["generated pictures", "70 pictures are identical"],
+        ),
+        (
+            "--real same --fake good",
+            &["real pictures", "70 pictures are identical"],
+        ),
+        (
+            "--real good --fake few",
+            &["20 pictures", "64", "--allow-few"],
+        ),
+        (
+            "--real few --fake good",
+            &["the real pictures", "20 pictures", "64"],
+        ),
+        ("--real large --fake good", &["--real", "28x28", "32x32"]),
+        (
+            "--real good --fake good --metrics fid,fd",
+            &["--metrics", "fd", "kid, pr"],
+        ),
+        (
+            "--real good --fake good --metrics accuracy",
+            &["accuracy", "labels"],
+        ),
+        (
+            "--real good --fake good --features vg",
+            &["--features", "vg", "digits, cifar"],
+        ),
+        (
+            "--real good --fake good --features inception",
+            &["--features", "--weights"],
+        ),
+        (
+            "--real good --fake good --weights weights.pth",
+            &["weights.pth", "SHA-256"],
+        ),
+        (
+            "--real good --fake good --weights weights.pth --checksum any",
+            &["weights.pth", "no PyTorch file"],
+        ),
+        (
+            "--real good --fake good --weights nothing.pth",
+            &["nothing.pth", "No such file"],
+        ),
+        (
+            "--real good --fake good --features digits --weights weights.pth",
+            &["weights.pth", "leave the file out"],
+        ),
+        (
+            "--real good --fake good --resize best",
+            &["--resize", "best", "clean"],
+        ),
+        (
+            "--real good --fake good --num 0",
+            &["--num", "'0'", "whole number"],
+        ),
+        (
+            "--real good --fake good --checkpoint x",
+            &["--checkpoint", "'x'", "latest"],
+        ),
+        (
+            "--real good --fake good --out o.txt",
+            &["--out", "o.txt", ".json"],
+        ),
+        (
+            "--real good --fake good --out weights.pth/o.json",
+            &["--out", "weights.pth"],
+        ),
+    ] {
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        checks.refused("evaluate", &flags, words);
+    }
+    for (flags, words) in [
+        ("--evaluate -1", &["--evaluate", "-1"][..]),
+        ("--stop-after-worse 1.5", &["--stop-after-worse", "1.5"]),
+        ("--set train.evaluate.metrics=[]", &["metrics", "fid"]),
+        ("--set train.evaluate.metrics=[\"fd\"]", &["fd", "kid"]),
+        ("--set train.evaluate.samples=3", &["samples", "3", "100"]),
+        (
+            "--evaluate 1 --set train.evaluate.features.network=inception",
+            &["features", "weights"],
+        ),
+        ("--evaluate 1 --set data.size=32", &["evaluate", "28 x 28"]),
+    ] {
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        checks.train(&flags, words);
+    }
+    checks.done(37);
+}
