@@ -15,8 +15,6 @@ mod pipeline;
 mod tilt;
 mod warp;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor};
-use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use adaptive::{Adaptive, AdaptiveConfig};
@@ -26,9 +24,7 @@ pub use pipeline::PipelineConfig;
 pub use tilt::TiltConfig;
 pub use warp::Warp;
 
-use crate::dual::Dual;
 use crate::error::ConfigError;
-use crate::nn::Critic;
 
 /// What is done to everything the critic sees; `kind` says which.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,87 +50,16 @@ impl AugmentConfig {
     }
 }
 
-/// A critic that sees everything through a [`Warp`], for a gradient penalty of the two together.
-#[derive(Clone, Debug)]
-pub struct Augmented<C> {
-    /// The critic.
-    pub critic: C,
-    /// What comes before it.
-    pub warp: Warp,
-}
-
-/// As a module it is the critic: `derive(Module)` would ask more of a critic than that it is a module.
-impl<C: Module> Module for Augmented<C> {
-    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
-        self.critic.collect_devices(devices)
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        self.change(|critic| critic.fork(device))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        self.change(|critic| critic.to_device(device))
-    }
-
-    fn train(self) -> Self {
-        self.change(C::train)
-    }
-
-    fn valid(&self) -> Self {
-        self.clone().change(|critic| critic.valid())
-    }
-
-    fn materialize(self) -> Self {
-        self.change(C::materialize)
-    }
-
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.critic.visit(visitor);
-    }
-
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        self.change(|critic| critic.map(mapper))
-    }
-}
-
-impl<C> Augmented<C> {
-    fn change(self, change: impl FnOnce(C) -> C) -> Self {
-        Self {
-            critic: change(self.critic),
-            warp: self.warp,
-        }
-    }
-}
-
-impl<C: Critic<D>, const D: usize> Critic<D> for Augmented<C> {
-    fn score(&self, x: Dual<D>) -> Dual<2> {
-        self.critic.score(self.warp.apply_to_samples(x))
-    }
-
-    fn couples_samples(&self) -> bool {
-        self.critic.couples_samples()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use burn::prelude::*;
+
     use super::*;
+    use crate::dual::{Dual, Forward};
     use crate::nn::{Linear, LinearConfig};
-    use crate::penalty::{PenaltyRule, gradient_penalty};
+    use crate::penalty::{PenaltyRule, gradient_penalty_of};
     use crate::rng::Stream;
     use crate::testing::{assert_close, values};
-
-    #[derive(Module, Debug)]
-    struct Flat {
-        layer: Linear,
-    }
-
-    impl Critic<4> for Flat {
-        fn score(&self, x: Dual<4>) -> Dual<2> {
-            crate::dual::Forward::apply(&self.layer, x.flatten())
-        }
-    }
 
     /// `D(x) = w · x` behind a mask `m` has the gradient `m w`, so R1 is `γ/2 Σ (m w)²`, and its gradient
     /// in `w` is `γ m w`, averaged over the batch.
@@ -156,15 +81,13 @@ mod tests {
         let warp = config.draw(shape, stream, &device);
         let ones = Tensor::<4>::ones(shape, &device);
         let mask: Tensor<2> = warp.apply(ones.into()).primal.reshape([3, 64]).inner();
-        let augmented = Augmented {
-            critic: Flat {
-                layer: layer.clone(),
-            },
-            warp,
-        };
         let rule = PenaltyRule::R1 { gamma: 2.0 };
         let x = stream.normal(shape, &device);
-        let penalty = gradient_penalty(&rule, &augmented, x);
+        let judge = |layer: &Linear, x| {
+            let seen: Dual<4> = warp.apply_to_samples(x);
+            layer.apply(seen.flatten())
+        };
+        let penalty = gradient_penalty_of(&rule, &layer, x, judge);
         let weight = layer.weight.val();
         let masked = mask.clone() * weight.clone().inner();
         let value = masked.clone().square().sum_dim(1).mean();

@@ -191,6 +191,26 @@ mod tests {
         }
     }
 
+    /// A frozen weight's own gradient is left out, and nothing else.
+    #[test]
+    fn a_frozen_weight_changes_no_other_gradient() {
+        let device = Device::flex().autodiff();
+        let gradients = |is_frozen: bool| {
+            let mut stream = Stream::new(4, "norm", 0);
+            let [x, t] = [(); 2].map(|()| stream.normal::<4>([3, 4, 2, 9], &device));
+            let [x, t] = [x, t].map(|x| x.detach().require_grad());
+            let affine = [(); 2].map(|()| stream.normal::<1>([4], &device).detach());
+            let affine = affine.map(|x| x.set_require_grad(!is_frozen));
+            let (y, change) = group_norm(x.clone(), Some(t.clone()), 2, 1e-5, Some(affine.clone()));
+            let loss = (y * stream.normal([3, 4, 2, 9], &device)).sum()
+                + (change.expect("it went in") * stream.normal([3, 4, 2, 9], &device)).sum();
+            let found = loss.backward();
+            assert!(affine.iter().all(|x| x.grad(&found).is_none() == is_frozen));
+            [x, t].map(|x| x.grad(&found).expect("tracked").into_data())
+        };
+        assert_eq!(gradients(true), gradients(false));
+    }
+
     #[test]
     #[should_panic(expected = "group_norm: 4 groups do not divide 6 channels")]
     fn groups_must_divide_the_channels() {

@@ -21,4 +21,5 @@ pub use group_norm::group_norm;
 pub use norm::{BatchNormTrain, batch_norm_train, pixel_norm};
 pub(crate) use pass::Pass;
 pub use pool::{Pool, mean_pool, pool2d};
+pub(crate) use update::stays;
 pub use update::{AdamStep, RmsPropStep, adam_step, lerp, rms_prop_step, sum_of_squares};

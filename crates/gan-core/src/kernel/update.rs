@@ -62,8 +62,7 @@ pub(crate) fn plain_adam_step<const D: usize>(
     scale: Tensor<1>,
     step: &AdamStep,
 ) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
-    let bad: Tensor<D, Bool> = scale.clone().is_finite().bool_not().reshape([1; D]);
-    let bad = bad.expand(parameter.dims());
+    let stays = stays(&scale, parameter.dims());
     let mut gradient = gradient * scale.reshape([1; D]);
     if step.weight_decay != 0.0 {
         gradient = gradient + parameter.clone() * step.weight_decay;
@@ -75,10 +74,16 @@ pub(crate) fn plain_adam_step<const D: usize>(
     let kept = parameter.clone() * (1.0 - step.lr * step.decoupled_decay);
     let new = kept - new_first.clone() / denominator * rate;
     (
-        new.mask_where(bad.clone(), parameter),
-        new_first.mask_where(bad.clone(), first),
-        new_second.mask_where(bad, second),
+        new.mask_where(stays.clone(), parameter),
+        new_first.mask_where(stays.clone(), first),
+        new_second.mask_where(stays, second),
     )
+}
+
+/// Where old values stay: everywhere if `scale` is not finite, otherwise nowhere.
+pub(crate) fn stays<const D: usize>(scale: &Tensor<1>, dims: [usize; D]) -> Tensor<D, Bool> {
+    let is_bad: Tensor<D, Bool> = scale.clone().is_finite().bool_not().reshape([1; D]);
+    is_bad.expand(dims)
 }
 
 /// The numbers of one step of RMSProp as in PyTorch: not centred, no momentum.
@@ -115,15 +120,14 @@ pub(crate) fn plain_rms_prop_step<const D: usize>(
     scale: Tensor<1>,
     step: &RmsPropStep,
 ) -> (Tensor<D>, Tensor<D>) {
-    let bad: Tensor<D, Bool> = scale.clone().is_finite().bool_not().reshape([1; D]);
-    let bad = bad.expand(parameter.dims());
+    let stays = stays(&scale, parameter.dims());
     let gradient = gradient * scale.reshape([1; D]);
     let new_square = square.clone() * step.alpha + gradient.clone().square() * (1.0 - step.alpha);
     let denominator = new_square.clone().sqrt() + step.epsilon;
     let new = parameter.clone() - gradient / denominator * step.lr;
     (
-        new.mask_where(bad.clone(), parameter),
-        new_square.mask_where(bad, square),
+        new.mask_where(stays.clone(), parameter),
+        new_square.mask_where(stays, square),
     )
 }
 

@@ -14,7 +14,6 @@ mod conv_generator;
 mod critic_features;
 mod embedding;
 mod equalized;
-mod fold;
 mod image;
 mod init;
 mod label_head;
@@ -49,7 +48,6 @@ pub use embedding::{Embedding, EmbeddingConfig, one_hot};
 pub use equalized::{
     EqualizedConv2d, EqualizedConv2dConfig, EqualizedLinear, EqualizedLinearConfig,
 };
-pub use fold::FoldSpectralNorm;
 pub use image::{ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape};
 pub use init::{Initializer, fan_in};
 pub use label_head::{LabelHead, LabelHeadLayer};

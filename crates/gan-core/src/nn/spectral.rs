@@ -54,6 +54,9 @@ impl SpectralNormConfig {
 /// round, call it as often.
 ///
 /// Differs from the paper's code in when it advances: there it is in every pass.
+///
+/// For inference it folds away: [`state_dict`](crate::weights::state_dict) divides the weights, which
+/// [`from_state_dict`](crate::weights::from_state_dict) puts into a network without it.
 #[derive(Module, Debug)]
 pub struct SpectralNorm {
     /// Left singular vector, `[out]`, of length 1.
@@ -186,13 +189,14 @@ impl ModuleMapper for Advance {
 mod tests {
     use super::*;
     use crate::dual::{Dual, Forward};
-    use crate::game::snapshot_module;
+    use crate::game::{restore_module, snapshot_module};
     use crate::nn::{
-        Conv2dConfig, ConvCriticConfig, ConvGeneratorConfig, Critic, FoldSpectralNorm, Generator,
-        ImageShape, Linear, LinearConfig, MlpCriticConfig, MlpGeneratorConfig, Norm, OutputLayer,
-        Stem, Upsample, parameter_count,
+        Conv2dConfig, ConvCriticConfig, ConvGeneratorConfig, Critic, Generator, ImageShape, Linear,
+        LinearConfig, MlpCriticConfig, MlpGeneratorConfig, Norm, OutputLayer, Stem, Upsample,
+        parameter_count,
     };
     use crate::testing::{assert_close, assert_jvp, values};
+    use crate::weights::{SpectralNorms, WeightsFile, from_state_dict, state_dict};
 
     const ON: Option<SpectralNormConfig> = Some(SpectralNormConfig { warm_up: 20 });
 
@@ -342,18 +346,18 @@ mod tests {
     }
 
     /// Advanced often enough, every layer of every network has the largest singular value 1; folded, it
-    /// is the same network without the vectors.
-    fn check<M: Module + FoldSpectralNorm>(
-        network: M,
-        layers: usize,
-        call: impl Fn(&M) -> Tensor<2>,
-    ) {
+    /// is the same network without the vectors: `plain` with other weights.
+    fn check<M: Module>([network, plain]: [M; 2], layers: usize, call: impl Fn(&M) -> Tensor<2>) {
         assert!(has_spectral_norms(&network));
         for _ in 0..100 {
             advance_spectral_norms(&network);
         }
         let before = call(&network);
-        let folded = network.fold_spectral_norms();
+        let mut folded = state_dict(&snapshot_module(&network), SpectralNorms::Fold);
+        folded.retain(|name, _| !name.ends_with("num_batches_tracked"));
+        let file = WeightsFile::from_tensors("folded", folded);
+        let folded = from_state_dict(file, &snapshot_module(&plain)).unwrap();
+        let folded = restore_module(plain, "folded", &folded).unwrap();
         assert!(!has_spectral_norms(&folded));
         assert!(
             snapshot_module(&folded)
@@ -375,24 +379,34 @@ mod tests {
         let picture = || stream().normal([2, 1, 16, 16], &device);
         let latent = || stream().normal([2, 6], &device);
         // Halvings, extra, hidden, logit; or from_image, two convolutions a block, skips, two dense.
-        for (config, layers) in critics().into_iter().zip([5, 1 + 6 + 1 + 2]) {
-            let critic = config.init(&mut stream(), &device);
-            check(critic, layers, |c| c.score(picture().into()).primal);
+        for (mut config, layers) in critics().into_iter().zip([5, 1 + 6 + 1 + 2]) {
+            let critics = [ON, None].map(|norm| {
+                config.spectral_norm = norm;
+                config.init(&mut stream(), &device)
+            });
+            check(critics, layers, |c| c.score(picture().into()).primal);
         }
-        for (config, layers) in generators().into_iter().zip([3, 1 + 4 + 1 + 1]) {
-            let generator = config.init(&mut stream(), &device);
-            check(generator, layers, |g| {
+        for (mut config, layers) in generators().into_iter().zip([3, 1 + 4 + 1 + 1]) {
+            let generators = [ON, None].map(|norm| {
+                config.spectral_norm = norm;
+                config.init(&mut stream(), &device)
+            });
+            check(generators, layers, |g| {
                 g.generate(latent()).reshape([2, 256])
             });
         }
         let mut config = MlpCriticConfig::new(image(), [8]);
-        config.spectral_norm = ON;
-        let critic = config.init(&mut stream(), &device);
-        check(critic, 2, |c| c.score(picture().into()).primal);
+        let critics = [ON, None].map(|norm| {
+            config.spectral_norm = norm;
+            config.init(&mut stream(), &device)
+        });
+        check(critics, 2, |c| c.score(picture().into()).primal);
         let mut config = MlpGeneratorConfig::new(image(), 6, [8]);
-        config.spectral_norm = ON;
-        let generator = config.init(&mut stream(), &device);
-        check(generator, 2, |g| g.generate(latent()).reshape([2, 256]));
+        let generators = [ON, None].map(|norm| {
+            config.spectral_norm = norm;
+            config.init(&mut stream(), &device)
+        });
+        check(generators, 2, |g| g.generate(latent()).reshape([2, 256]));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use burn::tensor::TensorData;
 
 use super::OptimizerConfig;
 use crate::game::{State, StateError};
-use crate::kernel::{AdamStep, RmsPropStep, adam_step, rms_prop_step};
+use crate::kernel::{AdamStep, RmsPropStep, adam_step, rms_prop_step, stays};
 
 /// An optimiser with its state, one entry per parameter.
 #[derive(Debug)]
@@ -158,33 +158,23 @@ impl Update<'_> {
                 epsilon,
                 weight_decay,
                 ..
-            } => {
-                let step = AdamStep {
-                    lr,
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                    time: optimizer.time,
-                    weight_decay,
-                    decoupled_decay: 0.0,
-                };
-                adam(parameter, gradient, moments, scale, &step)
             }
-            OptimizerConfig::AdamW {
+            | OptimizerConfig::AdamW {
                 beta_1,
                 beta_2,
                 epsilon,
                 weight_decay,
                 ..
             } => {
+                let is_decoupled = matches!(optimizer.config, OptimizerConfig::AdamW { .. });
                 let step = AdamStep {
                     lr,
                     beta_1,
                     beta_2,
                     epsilon,
                     time: optimizer.time,
-                    weight_decay: 0.0,
-                    decoupled_decay: weight_decay,
+                    weight_decay: if is_decoupled { 0.0 } else { weight_decay },
+                    decoupled_decay: if is_decoupled { weight_decay } else { 0.0 },
                 };
                 adam(parameter, gradient, moments, scale, &step)
             }
@@ -217,12 +207,6 @@ fn adam(
     (parameter, vec![first, second])
 }
 
-/// Where `scale` is not finite the old value stays.
-fn keep_if_bad(scale: &Tensor<1>, new: Tensor<1>, old: Tensor<1>) -> Tensor<1> {
-    let bad: Tensor<1, Bool> = scale.clone().is_finite().bool_not();
-    new.mask_where(bad.expand(old.dims()), old)
-}
-
 fn rms_prop(
     parameter: Tensor<1>,
     gradient: Tensor<1>,
@@ -242,16 +226,17 @@ fn sgd(
     scale: Tensor<1>,
     (lr, momentum): (f64, f64),
 ) -> (Tensor<1>, Moments) {
-    let gradient = gradient * scale.clone();
+    let stays = stays(&scale, parameter.dims());
+    let gradient = gradient * scale;
     let Some(old) = moments.pop() else {
         let new = parameter.clone() - gradient * lr;
-        return (keep_if_bad(&scale, new, parameter), Vec::new());
+        return (new.mask_where(stays, parameter), Vec::new());
     };
     let velocity = old.clone() * momentum + gradient;
     let new = parameter.clone() - velocity.clone() * lr;
     (
-        keep_if_bad(&scale, new, parameter),
-        vec![keep_if_bad(&scale, velocity, old)],
+        new.mask_where(stays.clone(), parameter),
+        vec![velocity.mask_where(stays, old)],
     )
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
 use crate::game::Clock;
+use crate::nn::{check_not_negative, check_positive};
 
 /// What both learning rates are multiplied by in the course of a game. It depends on the pictures shown
 /// alone, so that a resumed game needs no state for it.
@@ -52,29 +53,20 @@ impl LearningRateSchedule {
     ///
     /// If a number is not finite or outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |name: &str, value: f64, allowed: String, ok: bool| {
-            if ok && value.is_finite() {
-                Ok(())
-            } else {
-                Err(ConfigError::new(name, value, allowed))
-            }
-        };
         match *self {
             Self::Linear {
                 from_kimg,
                 until_kimg,
                 factor,
             } => {
-                let zero = "a finite number, 0 or more";
-                check("from_kimg", from_kimg, zero.into(), from_kimg >= 0.0)?;
-                let later = format!("a finite number above from_kimg, {from_kimg}");
-                check("until_kimg", until_kimg, later, until_kimg > from_kimg)?;
-                check("factor", factor, zero.into(), factor >= 0.0)
+                check_not_negative("from_kimg", from_kimg)?;
+                if !(until_kimg > from_kimg && until_kimg.is_finite()) {
+                    let allowed = format!("a finite number above from_kimg, {from_kimg}");
+                    return Err(ConfigError::new("until_kimg", until_kimg, allowed));
+                }
+                check_not_negative("factor", factor)
             }
-            Self::InverseSquareRoot { from_kimg } => {
-                let above = "a finite number above 0".into();
-                check("from_kimg", from_kimg, above, from_kimg > 0.0)
-            }
+            Self::InverseSquareRoot { from_kimg } => check_positive("from_kimg", from_kimg),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::augment::AugmentConfig;
 use crate::error::ConfigError;
 use crate::game::{Clock, EmaConfig};
 use crate::loss::{AdversarialLoss, BeganConfig, Objective};
-use crate::nn::check_not_negative;
+use crate::nn::{check_not_negative, check_positive};
 use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{ConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig, TopKConfig};
 use crate::sample::LatentPrior;
@@ -158,13 +158,6 @@ impl GanConfig {
     /// If a number is not finite or outside its range, label smoothing is asked of a loss without
     /// targets, or a choice of the best samples of a loss on pairs.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let positive = |field: &str, value: f64| {
-            if value > 0.0 && value.is_finite() {
-                Ok(())
-            } else {
-                Err(ConfigError::new(field, value, "a finite number above 0"))
-            }
-        };
         self.latent.validate()?;
         if self.critic_steps == 0 {
             return Err(ConfigError::new("critic_steps", 0, "1 or more"));
@@ -190,26 +183,23 @@ impl GanConfig {
             }
         }
         if let Some(noise) = self.instance_noise {
-            if !(noise.std >= 0.0 && noise.std.is_finite()) {
-                let allowed = "a finite number, 0 or more";
-                return Err(ConfigError::new("instance_noise.std", noise.std, allowed));
-            }
-            positive("instance_noise.until_kimg", noise.until_kimg)?;
+            check_not_negative("instance_noise.std", noise.std)?;
+            check_positive("instance_noise.until_kimg", noise.until_kimg)?;
         }
         if let Some(limit) = self.gradient_clip_norm {
-            positive("gradient_clip_norm", limit)?;
+            check_positive("gradient_clip_norm", limit)?;
         }
         if let Some(limit) = self.weight_clip {
-            positive("weight_clip", limit)?;
+            check_positive("weight_clip", limit)?;
         }
         if let Some(penalty) = self.penalty {
             penalty.validate()?;
         }
         self.validate_terms()?;
         if let Some(ema) = self.ema {
-            positive("ema.half_life_kimg", ema.half_life_kimg)?;
+            check_positive("ema.half_life_kimg", ema.half_life_kimg)?;
             if let Some(ramp_up) = ema.ramp_up {
-                positive("ema.ramp_up", ramp_up)?;
+                check_positive("ema.ramp_up", ramp_up)?;
             }
         }
         Ok(())

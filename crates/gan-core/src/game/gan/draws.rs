@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::GanConfig;
-use crate::augment::{Augmented, Warp};
+use crate::augment::Warp;
 use crate::game::Clock;
 use crate::nn::Critic;
 use crate::penalty::{Penalty, PenaltyConfig, judge_and_penalize};
@@ -54,17 +54,8 @@ impl Draws {
         critic: &C,
         points: Tensor<D>,
     ) -> (Tensor<2>, Penalty) {
-        let (rule, weight) = (&config.rule, config.every as f64);
-        if self.warp.is_identity() {
-            let judge = |critic: &C, x| critic.score(x);
-            return judge_and_penalize(rule, weight, critic, points, judge);
-        }
-        let augmented = Augmented {
-            critic: critic.clone(),
-            warp: self.warp.clone(),
-        };
-        let judge = |critic: &Augmented<C>, x| critic.score(x);
-        judge_and_penalize(rule, weight, &augmented, points, judge)
+        let judge = |critic: &C, x| critic.score(self.warp.apply_to_samples(x));
+        judge_and_penalize(&config.rule, config.every as f64, critic, points, judge)
     }
 
     /// What the critic sees of `x`.

@@ -53,6 +53,8 @@ struct Shared {
     weight: Option<Primitive>,
     groups: usize,
     moments: Arc<Vec<Moments>>,
+    /// Whether somebody takes the gradient of the weight or of the bias: a frozen critic's costs nothing.
+    affine_wanted: bool,
 }
 
 impl Shared {
@@ -60,6 +62,7 @@ impl Shared {
     fn forward(
         x: Primitive,
         affine: Option<[Primitive; 2]>,
+        affine_wanted: bool,
         groups: usize,
         epsilon: f64,
     ) -> (Primitive, Self) {
@@ -94,6 +97,7 @@ impl Shared {
             weight,
             groups,
             moments,
+            affine_wanted,
         };
         (y, shared)
     }
@@ -129,7 +133,7 @@ impl Shared {
 }
 
 impl Pull for Shared {
-    /// Gradients of input, weight and bias.
+    /// Gradients of input, weight and bias; zeros for the last two if nobody takes them.
     fn pull_back(&self, upstream: &Primitive) -> [Primitive; 3] {
         let at = Groups::of(&self.x, self.groups);
         let (channels, picture, length) = (at.sizes.channels, at.picture(), at.length());
@@ -153,8 +157,10 @@ impl Pull for Shared {
                         let sums = sums.zip(bias_sums.chunks_mut(at.channels()));
                         for (index, ((((dx, g), x), moments), sums)) in rows.zip(sums).enumerate() {
                             let moments = *moments;
-                            sum_channels(sums.0, g, x, |g, x| g * moments.standard(x));
-                            sum_channels(sums.1, g, g, |g, _| g);
+                            if self.affine_wanted {
+                                sum_channels(sums.0, g, x, |g, x| g * moments.standard(x));
+                                sum_channels(sums.1, g, g, |g, _| g);
+                            }
                             h.copy_from_slice(g);
                             change(h, at.part(weights, index), |h, weight| h * weight);
                             let along = Along::of(h, x, moments);
@@ -179,7 +185,7 @@ struct Tangent {
 }
 
 impl Pull for Tangent {
-    /// Gradients of direction, input and weight.
+    /// Gradients of direction, input and weight; zeros for the last if nobody takes it.
     fn pull_back(&self, upstream: &Primitive) -> [Primitive; 3] {
         let Shared {
             x, weight, groups, ..
@@ -211,7 +217,10 @@ impl Pull for Tangent {
                                 moments: self.shared.moments[group],
                                 along: self.along[group],
                             };
-                            row.pull_back(h, dt, dx, sums);
+                            row.pull_back(h, dt, dx);
+                            if self.shared.affine_wanted {
+                                row.weight_gradient(h, sums);
+                            }
                         }
                     });
                 },
@@ -249,7 +258,7 @@ pub(crate) fn group_norm<const D: usize>(
 ) -> (Tensor<D>, Option<Tensor<D>>) {
     if !x.device().is_autodiff() {
         let affine = affine.map(|affine| affine.map(super::contiguous));
-        let (y, shared) = Shared::forward(super::contiguous(x), affine, groups, epsilon);
+        let (y, shared) = Shared::forward(super::contiguous(x), affine, false, groups, epsilon);
         let tangent = tangent.map(|t| shared.tangent(super::contiguous(t)).0);
         return (
             Tensor::from_primitive::<Flex>(y),
@@ -259,19 +268,20 @@ pub(crate) fn group_norm<const D: usize>(
     let (x, tangent) = (tracked(x), tangent.map(tracked));
     let affine = affine.map(|affine| affine.map(tracked));
     let mut shared = None;
-    let mut forward = |x, affine| {
-        let (y, state) = Shared::forward(x, affine, groups, epsilon);
+    let mut forward = |x, affine, affine_wanted| {
+        let (y, state) = Shared::forward(x, affine, affine_wanted, groups, epsilon);
         shared = Some(state.clone());
         (y, state)
     };
     let step = || Step(PhantomData);
     let y = match affine.clone() {
         Some([weight, bias]) => {
-            record(step(), [x.clone(), weight, bias], |[x, weight, bias], _| {
-                forward(x, Some([weight, bias]))
+            let parents = [x.clone(), weight, bias];
+            record(step(), parents, |[x, weight, bias], wanted| {
+                forward(x, Some([weight, bias]), wanted[1] || wanted[2])
             })
         }
-        None => record(step(), [x.clone()], |[x], _| forward(x, None)),
+        None => record(step(), [x.clone()], |[x], _| forward(x, None, false)),
     };
     let shared = shared.expect("the step above has run");
     let tangent = tangent.map(|t| match affine {

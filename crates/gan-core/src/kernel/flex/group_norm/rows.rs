@@ -165,7 +165,6 @@ impl TangentRow<'_> {
         h: &mut [f32],
         dt: &mut [MaybeUninit<f32>],
         dx: &mut [MaybeUninit<f32>],
-        weight_sums: &mut [f32],
     ) {
         let (moments, along) = (self.moments, self.along);
         h.copy_from_slice(self.g);
@@ -183,10 +182,15 @@ impl TangentRow<'_> {
                 + back.product * (t - along.mean);
             dx.write(-squared * sum);
         }
+    }
+
+    /// The gradient of the weight; `h` is written over.
+    #[inline(always)]
+    pub(super) fn weight_gradient(&self, h: &mut [f32], sums: &mut [f32]) {
         // What the direction became, before the weight.
-        for (h, (t, x)) in h.iter_mut().zip(t.iter().zip(x)) {
-            *h = along.turn(*t, *x, moments);
+        for (h, (t, x)) in h.iter_mut().zip(self.t.iter().zip(self.x)) {
+            *h = self.along.turn(*t, *x, self.moments);
         }
-        sum_channels(weight_sums, self.g, h, |g, turned| g * turned);
+        sum_channels(sums, self.g, h, |g, turned| g * turned);
     }
 }
