@@ -52,6 +52,29 @@ class PixelNorm(nn.Module):
         return x * (x.square().mean(1, keepdim=True) + self.epsilon).rsqrt()
 
 
+class VirtualBatchNorm(nn.Module):
+    """Every sample by the statistics of the reference, which comes first, and its own."""
+
+    def __init__(self, channels, reference, epsilon):
+        super().__init__()
+        self.reference, self.epsilon = reference, epsilon
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x):
+        axes = tuple(range(2, x.dim()))
+
+        def shared(x):
+            own = x.mean(axes, keepdim=True)
+            reference = own[:self.reference].mean(0, keepdim=True)
+            with_one = reference + (own - reference) / (self.reference + 1)
+            return torch.cat([reference.expand_as(own[:self.reference]), with_one[self.reference:]])
+
+        mean = shared(x)
+        x = (x - mean) / (shared(x.square()) - mean.square() + self.epsilon).sqrt()
+        shape = [1, -1] + [1] * len(axes)
+        return x * self.weight.view(shape) + self.bias.view(shape)
+
+
 def normalisation(spec, channels, of_rows):
     name, values = choice(spec)
     epsilon = values.get("epsilon", 1e-8 if name == "pixel" else 1e-5)
@@ -62,12 +85,14 @@ def normalisation(spec, channels, of_rows):
         return kind(channels, epsilon, values.get("momentum", 0.1))
     if name == "pixel":
         return PixelNorm(epsilon)
+    if name == "virtual_batch":
+        return VirtualBatchNorm(channels, values["reference"], epsilon)
     groups = {"instance": channels, "layer": 1, "group": values.get("groups")}[name]
     return nn.GroupNorm(groups, channels, epsilon)
 
 
 def cancels_bias(spec):
-    return choice(spec)[0] in ("batch", "instance")
+    return choice(spec)[0] in ("batch", "instance", "virtual_batch")
 
 
 class NormActivation(nn.Module):
@@ -219,6 +244,9 @@ class ConvGenerator(nn.Module):
             kernel = values["kernel"]
             layer = spectral(nn.Conv2d(widths[-1], channels, kernel, padding=kernel // 2), config)
         self.output = ConvBlock(layer, NormActivation(channels, "none", config["output_activation"]))
+        name, values = choice(config["norm"])
+        if name == "virtual_batch":
+            self.register_buffer("reference", torch.zeros(values["reference"], self.latent_size))
 
     def upsampling(self, inputs, outputs, bias):
         if self.config["upsample"] == "transposed4":
@@ -239,6 +267,11 @@ class ConvGenerator(nn.Module):
         return ConvBlock(layer, after(channels))
 
     def forward(self, z):
+        if not hasattr(self, "reference"):
+            return self.draw(z)
+        return self.draw(torch.cat([self.reference, z]))[len(self.reference):]
+
+    def draw(self, z):
         if isinstance(self.stem, nn.Linear):
             x = self.stem(z).reshape(len(z), -1, self.base_size, self.base_size)
         else:

@@ -45,6 +45,8 @@ def draw(network):
         if getattr(module, "running_mean", None) is not None:
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 1.5)
+        if hasattr(module, "reference") and isinstance(module.reference, torch.Tensor):
+            module.reference.normal_()
         if hasattr(module, "weight_u"):
             axis = int(isinstance(module, nn.ConvTranspose2d))
             w = module.weight_orig.detach().transpose(0, axis).flatten(1)
