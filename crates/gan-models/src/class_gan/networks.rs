@@ -14,7 +14,7 @@ use crate::infogan::Reader;
 
 /// A generator of pictures on rows `latent ‖ condition`.
 ///
-/// Should be created using [`ClassGeneratorConfig`].
+/// Should be created using [`ClassGeneratorConfig`](crate::ClassGeneratorConfig).
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)] // There is one per program.
 pub enum ClassGenerator {
@@ -80,7 +80,7 @@ impl Generator<4> for EmbeddedGenerator {
 
 /// A critic of pictures of a class.
 ///
-/// Should be created using [`ClassCriticConfig`].
+/// Should be created using [`ClassCriticConfig`](crate::ClassCriticConfig).
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)] // There is one per program.
 pub enum ImageClassCritic {
