@@ -67,7 +67,7 @@ pub enum ClassCriticConfig {
         head: LabelHead,
         /// Judges pictures, with one more channel if the input is a plane.
         network: ImageCriticConfig,
-        /// Sees pictures for the head `information` in place of the critic. Default: none.
+        /// Reads the categorical code for the head `information`. Default: none.
         #[serde(default)]
         reader: Option<ReaderConfig>,
     },
@@ -240,17 +240,13 @@ impl ClassCriticConfig {
                 };
                 let reader = |config: &ReaderConfig| config.init(categories, stream, device);
                 let reader = reader_config.as_ref().map(reader);
-                let features = match &reader {
-                    Some(reader) => reader.feature_size(),
-                    None => network.feature_size(),
-                };
                 // A head begins like a layer in front of a linear output.
                 let initializer = match network_config.initializer() {
                     Initializer::KaimingNormal { .. } => Initializer::KaimingNormal { gain: 1.0 },
                     other => other,
                 };
                 let spectral_norm = network_config.spectral_norm();
-                let sizes = (features, width);
+                let sizes = (network.feature_size(), width);
                 let head = head.init(sizes, initializer, spectral_norm, stream, device);
                 ImageClassCritic::Image(HeadedCritic {
                     plane,
@@ -355,7 +351,7 @@ pub struct HeadedCritic {
     pub plane: Option<Embedding>,
     /// Judges.
     pub network: ImageCritic,
-    /// Sees pictures for the head.
+    /// Reads the categorical code in place of the head.
     pub reader: Option<Reader>,
     /// What it makes of the class.
     pub head: LabelHeadLayer,
@@ -374,14 +370,12 @@ impl HeadedCritic {
         };
         let (score, features) = self.network.score_with_features(x.clone());
         let features = features.expect("all critics of pictures have features");
+        let verdict = self.head.judge(score, features, classes);
         let Some(reader) = &self.reader else {
-            return self.head.judge(score, features, classes);
+            return verdict;
         };
-        let read = reader.read(x.primal);
-        let verdict = self.head.judge(score, read.clone().into(), classes);
         Verdict {
-            features: features.primal,
-            logits: verdict.logits.map(|own| reader.code(read, own)),
+            logits: verdict.logits.map(|own| reader.code(x.primal, own)),
             ..verdict
         }
     }
@@ -420,28 +414,12 @@ impl ClassCritic for ImageClassCritic {
         real: (&Verdict, &Tensor<2>),
         fake: (&Verdict, &Tensor<2>),
     ) -> Option<Tensor<1>> {
-        let Self::Image(HeadedCritic {
-            reader: Some(reader),
-            head,
-            ..
-        }) = self
-        else {
-            return self.head()?.critic_loss(real, fake);
-        };
-        let (verdict, classes) = fake;
-        let verdict = Verdict {
-            logits: verdict
-                .logits
-                .clone()
-                .map(|code| reader.without_choice(code)),
-            ..verdict.clone()
-        };
-        head.critic_loss(real, (&verdict, classes))
+        self.head()?.critic_loss(real, fake)
     }
 
     fn real_loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Option<Tensor<1>> {
         match self {
-            Self::Image(critic) => Some(critic.reader.as_ref()?.loss(real, &critic.head, stream)),
+            Self::Image(critic) => Some(critic.reader.as_ref()?.loss(real, stream)),
             Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => None,
         }
     }

@@ -1,5 +1,7 @@
 use gan_core::augment::TiltConfig;
+use gan_core::game::GanConfig;
 use gan_core::nn::{Activation, ConvCriticConfig, ImageShape, Initializer, LabelHead, Norm};
+use gan_core::optim::LearningRateSchedule;
 use gan_core::sample::Condition;
 
 use super::ReaderConfig;
@@ -9,6 +11,9 @@ use crate::preset::falling_widths;
 
 /// Length of a latent beside the code. Few, so that the code has something to say.
 const LATENTS: usize = 12;
+/// When the learning rates begin to fall, in thousands of pictures: only after the generator has begun to
+/// hear the code, at 19 kimg.
+const FALLS_FROM_KIMG: f64 = 80.0;
 /// How much handwriting may be turned and stretched and still be the same digit.
 const TILT: TiltConfig = TiltConfig {
     rotation: 0.25,
@@ -49,9 +54,14 @@ pub(crate) fn infogan(image: ImageShape) -> ClassGanConfig {
         condition,
         generator: class_generator(base.generator, condition.width()),
         critic,
-        gan: base.gan,
+        gan: GanConfig {
+            learning_rate_schedule: Some(LearningRateSchedule::InverseSquareRoot {
+                from_kimg: FALLS_FROM_KIMG,
+            }),
+            ..base.gan
+        },
         batch_size: 64,
-        total_kimg: 160.0,
+        total_kimg: 120.0,
     }
 }
 
@@ -67,10 +77,11 @@ fn reader_of(image: ImageShape) -> ReaderConfig {
             ..ConvCriticConfig::dcgan(image, widths)
         },
         features: 128,
-        readings: 10,
         fine_choices: 30,
         weight: 1.0,
-        choose_after: 1000,
+        contrast: 2.0,
+        temperature: 0.3,
+        merge_after: 300,
         first: LITTLE,
         second: TILT,
     }
