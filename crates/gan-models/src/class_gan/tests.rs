@@ -47,6 +47,13 @@ fn play(config: &ClassGanConfig, game: &mut ImageClassGan, rounds: core::ops::Ra
 fn small(name: &str) -> ClassGanConfig {
     let mut config = class_preset(name, image(), CLASSES).unwrap();
     config.batch_size = 4 * config.gan.critic_steps;
+    if let ClassCriticConfig::Image {
+        reader: Some(reader),
+        ..
+    } = &mut config.critic
+    {
+        reader.merge_after = 1;
+    }
     config
 }
 
@@ -268,14 +275,7 @@ fn coded(config: &ClassGanConfig, count: usize, round: u64) -> (Tensor<2>, Tenso
 
 /// InfoGAN whose reader has merged its choices.
 fn reading_at_once() -> (ClassGanConfig, ImageClassGan) {
-    let mut config = small("infogan");
-    match &mut config.critic {
-        ClassCriticConfig::Image {
-            reader: Some(reader),
-            ..
-        } => reader.merge_after = 1,
-        other => panic!("{other:?}"),
-    }
+    let config = small("infogan");
     let game = config.init(1, &Device::flex()).unwrap();
     let stream = &mut Stream::new(3, "pictures", 0);
     let pictures = stream.normal([8, 1, 8, 8], &Device::flex().autodiff());

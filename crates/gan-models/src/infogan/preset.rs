@@ -1,7 +1,5 @@
 use gan_core::augment::TiltConfig;
-use gan_core::game::GanConfig;
 use gan_core::nn::{Activation, ConvCriticConfig, ImageShape, Initializer, LabelHead, Norm};
-use gan_core::optim::LearningRateSchedule;
 use gan_core::sample::Condition;
 
 use super::ReaderConfig;
@@ -11,9 +9,6 @@ use crate::preset::falling_widths;
 
 /// Length of a latent beside the code. Few, so that the code has something to say.
 const LATENTS: usize = 12;
-/// When the learning rates begin to fall, in thousands of pictures: only after the generator has begun to
-/// hear the code, at 19 kimg.
-const FALLS_FROM_KIMG: f64 = 80.0;
 /// How much handwriting may be turned and stretched and still be the same digit.
 const TILT: TiltConfig = TiltConfig {
     rotation: 0.25,
@@ -54,12 +49,7 @@ pub(crate) fn infogan(image: ImageShape) -> ClassGanConfig {
         condition,
         generator: class_generator(base.generator, condition.width()),
         critic,
-        gan: GanConfig {
-            learning_rate_schedule: Some(LearningRateSchedule::InverseSquareRoot {
-                from_kimg: FALLS_FROM_KIMG,
-            }),
-            ..base.gan
-        },
+        gan: base.gan,
         batch_size: 64,
         total_kimg: 120.0,
     }
