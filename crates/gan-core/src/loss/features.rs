@@ -32,15 +32,15 @@ pub fn feature_matching(real: Tensor<2>, fake: Tensor<2>) -> Tensor<1> {
 /// - output: `[1]`
 pub fn pull_away(features: Tensor<2>) -> Tensor<1> {
     let [batch, _] = features.dims();
-    // The limit keeps the gradient of a row of zeros finite.
-    let length = features
-        .clone()
-        .square()
-        .sum_dim(1)
-        .add_scalar(1e-12)
-        .sqrt();
-    let unit = features / length;
+    let unit = of_length_one(features);
     squared_products(unit) / (batch * batch.saturating_sub(1)).max(1) as f64
+}
+
+/// Each row divided by its length.
+pub(super) fn of_length_one(rows: Tensor<2>) -> Tensor<2> {
+    // The limit keeps the gradient of a row of zeros finite.
+    let length = rows.clone().square().sum_dim(1).add_scalar(1e-12).sqrt();
+    rows / length
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@
 use burn::prelude::*;
 use burn::tensor::activation;
 
+use super::classes::cross_entropy;
+use super::features::of_length_one;
+
 /// `−E Σ ln N(c; mean, variance)` of continuous codes, summed over the codes of a sample and averaged
 /// over samples. Without `log_variance` the variance is 1, as in the paper's code.
 ///
@@ -68,6 +71,37 @@ pub fn shared_information_loss(first: Tensor<2>, second: Tensor<2>) -> Tensor<1>
     (joint.clone() * (independent - joint.log())).sum()
 }
 
+/// How badly each sample is told from all others by its other view: the mean cross-entropy of finding it
+/// among them by the cosine of their features, equation 1 of [SimCLR](https://arxiv.org/abs/2002.05709). About
+/// `ln(2 · batch − 1)` at chance. That less this loss is a lower bound of the information that the
+/// views share ([van den Oord et al. 2018](https://arxiv.org/abs/1807.03748), section 2.3).
+///
+/// # Shapes
+///
+/// - first, second: `[batch, features]`, of two views of the same samples
+/// - temperature: above 0; the cosine is divided by it
+/// - output: `[1]`
+///
+/// # Panics
+///
+/// Panics if the shapes differ.
+pub fn contrastive_loss(first: Tensor<2>, second: Tensor<2>, temperature: f64) -> Tensor<1> {
+    assert_eq!(
+        first.dims(),
+        second.dims(),
+        "both views must be of the same samples"
+    );
+    let batch = first.dims()[0];
+    let views = of_length_one(Tensor::cat(vec![first, second], 0));
+    let cosines = views.clone().matmul(views.clone().transpose());
+    let same = Tensor::<2>::eye(2 * batch, &views.device());
+    let half = |start| same.clone().narrow(0, start, batch);
+    let other_view = Tensor::cat(vec![half(batch), half(0)], 0);
+    // A view is not searched for among itself.
+    let logits = cosines / temperature - same * 1e9;
+    cross_entropy(logits, other_view)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +135,39 @@ mod tests {
 
     fn device() -> Device {
         Device::flex().autodiff()
+    }
+
+    /// Three directions at right angles: the other view has cosine 1 and four others have 0.
+    #[test]
+    fn the_other_view_is_found_by_its_cosine() {
+        let views = Tensor::<2>::eye(3, &device());
+        let longer = views.clone() * 5.0; // Lengths do not count.
+        for temperature in [0.3f64, 1.0] {
+            let found = contrastive_loss(views.clone(), longer.clone(), temperature);
+            let wanted = (1.0 + 4.0 * (-1.0 / temperature).exp()).ln() as f32;
+            assert!((values(&found)[0] - wanted).abs() < 1e-5, "{temperature}");
+        }
+        // All alike: one of the five others by chance.
+        let alike = Tensor::<2>::ones([3, 2], &device());
+        let chance = contrastive_loss(alike.clone(), alike, 0.3);
+        assert!((values(&chance)[0] - 5f32.ln()).abs() < 1e-5);
+        // The wrong partner: cosine 0 where 1 is seen elsewhere.
+        let turned = Tensor::cat(
+            vec![views.clone().narrow(0, 1, 2), views.clone().narrow(0, 0, 1)],
+            0,
+        );
+        let wrong = contrastive_loss(views, turned, 1.0);
+        let wanted = (4.0 + 1f32.exp()).ln();
+        assert!((values(&wrong)[0] - wanted).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_row_of_zeros_has_a_finite_gradient() {
+        let zeros = Tensor::<2>::zeros([2, 3], &device()).require_grad();
+        let other = Tensor::<2>::ones([2, 3], &device());
+        let loss = contrastive_loss(zeros.clone(), other, 0.3);
+        let gradient = zeros.grad(&loss.backward()).unwrap();
+        assert!(values(&gradient).iter().all(|value| value.is_finite()));
     }
 
     #[test]

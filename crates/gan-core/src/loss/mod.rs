@@ -13,7 +13,7 @@ pub use adversarial::{AdversarialLoss, Objective, SmoothedLoss};
 pub use began::{Began, BeganConfig};
 pub use classes::{cross_entropy, multi_hinge};
 pub use features::{feature_matching, pull_away};
-pub use information::{gaussian_code_loss, shared_information_loss};
+pub use information::{contrastive_loss, gaussian_code_loss, shared_information_loss};
 
 use burn::prelude::*;
 

@@ -61,7 +61,7 @@ pub enum ClassCriticConfig {
         head: LabelHead,
         /// Judges pictures, with one more channel if the input is a plane.
         network: ImageCriticConfig,
-        /// Sees pictures for the head `information` in place of the critic. Default: none.
+        /// Reads the categorical code for the head `information`. Default: none.
         #[serde(default)]
         reader: Option<ReaderConfig>,
     },
@@ -234,17 +234,13 @@ impl ClassCriticConfig {
                 };
                 let reader = |config: &ReaderConfig| config.init(categories, stream, device);
                 let reader = reader_config.as_ref().map(reader);
-                let features = match &reader {
-                    Some(reader) => reader.feature_size(),
-                    None => network.feature_size(),
-                };
                 // A head begins like a layer in front of a linear output.
                 let initializer = match network_config.initializer() {
                     Initializer::KaimingNormal { .. } => Initializer::KaimingNormal { gain: 1.0 },
                     other => other,
                 };
                 let spectral_norm = network_config.spectral_norm();
-                let sizes = (features, width);
+                let sizes = (network.feature_size(), width);
                 let head = head.init(sizes, initializer, spectral_norm, stream, device);
                 ImageClassCritic::Image(HeadedCritic {
                     plane,

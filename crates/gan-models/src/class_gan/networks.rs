@@ -101,7 +101,7 @@ pub struct HeadedCritic {
     pub plane: Option<Embedding>,
     /// Judges.
     pub network: ImageCritic,
-    /// Sees pictures for the head.
+    /// Reads the categorical code in place of the head.
     pub reader: Option<Reader>,
     /// What it makes of the class.
     pub head: LabelHeadLayer,
@@ -120,14 +120,12 @@ impl HeadedCritic {
         };
         let (score, features) = self.network.score_with_features(x.clone());
         let features = features.expect("all critics of pictures have features");
+        let verdict = self.head.judge(score, features, classes);
         let Some(reader) = &self.reader else {
-            return self.head.judge(score, features, classes);
+            return verdict;
         };
-        let read = reader.read(x.primal);
-        let verdict = self.head.judge(score, read.clone().into(), classes);
         Verdict {
-            features: features.primal,
-            logits: verdict.logits.map(|own| reader.code(read, own)),
+            logits: verdict.logits.map(|own| reader.code(x.primal, own)),
             ..verdict
         }
     }
@@ -166,28 +164,12 @@ impl ClassCritic for ImageClassCritic {
         real: (&Verdict, &Tensor<2>),
         fake: (&Verdict, &Tensor<2>),
     ) -> Option<Tensor<1>> {
-        let Self::Image(HeadedCritic {
-            reader: Some(reader),
-            head,
-            ..
-        }) = self
-        else {
-            return self.head()?.critic_loss(real, fake);
-        };
-        let (verdict, classes) = fake;
-        let verdict = Verdict {
-            logits: verdict
-                .logits
-                .clone()
-                .map(|code| reader.without_choice(code)),
-            ..verdict.clone()
-        };
-        head.critic_loss(real, (&verdict, classes))
+        self.head()?.critic_loss(real, fake)
     }
 
     fn real_loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Option<Tensor<1>> {
         match self {
-            Self::Image(critic) => Some(critic.reader.as_ref()?.loss(real, &critic.head, stream)),
+            Self::Image(critic) => Some(critic.reader.as_ref()?.loss(real, stream)),
             Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => None,
         }
     }

@@ -45,6 +45,13 @@ fn play(config: &ClassGanConfig, game: &mut ImageClassGan, rounds: core::ops::Ra
 fn small(name: &str) -> ClassGanConfig {
     let mut config = class_preset(name, image(), CLASSES).unwrap();
     config.batch_size = 4 * config.gan.critic_steps;
+    if let ClassCriticConfig::Image {
+        reader: Some(reader),
+        ..
+    } = &mut config.critic
+    {
+        reader.merge_after = 1;
+    }
     config
 }
 
@@ -264,24 +271,21 @@ fn coded(config: &ClassGanConfig, count: usize, round: u64) -> (Tensor<2>, Tenso
     (Tensor::cat(vec![latents, codes.clone()], 1), codes)
 }
 
-/// InfoGAN whose code counts from the beginning.
-fn reading_at_once() -> ClassGanConfig {
-    let mut config = small("infogan");
-    match &mut config.critic {
-        ClassCriticConfig::Image {
-            reader: Some(reader),
-            ..
-        } => reader.choose_after = 0,
-        other => panic!("{other:?}"),
-    }
-    config
+/// InfoGAN whose reader has merged its choices.
+fn reading_at_once() -> (ClassGanConfig, ImageClassGan) {
+    let config = small("infogan");
+    let game = config.init(1, &Device::flex()).unwrap();
+    let stream = &mut Stream::new(3, "pictures", 0);
+    let pictures = stream.normal([8, 1, 8, 8], &Device::flex().autodiff());
+    let critic = game.critic().module();
+    critic.real_loss(&pictures, stream).unwrap();
+    (config, game)
 }
 
 /// InfoGAN's bound on the information is a loss of the generator too, not of the second head alone.
 #[test]
 fn reading_the_code_back_moves_the_generator() {
-    let config = reading_at_once();
-    let game = config.init(1, &Device::flex()).unwrap();
+    let (config, game) = reading_at_once();
     let (rows, codes) = coded(&config, 8, 0);
     let critic = game.critic().opponent();
     let fake = game.generator().module().generate(rows);
@@ -297,21 +301,21 @@ fn reading_the_code_back_moves_the_generator() {
 }
 
 /// InfoGAN as in the paper: the second head shares the critic's body.
-fn without_reader() -> ClassGanConfig {
+fn without_reader() -> (ClassGanConfig, ImageClassGan) {
     let mut config = small("infogan");
     match &mut config.critic {
         ClassCriticConfig::Image { reader, .. } => *reader = None,
         other => panic!("{other:?}"),
     }
-    config
+    let game = config.init(1, &Device::flex()).unwrap();
+    (config, game)
 }
 
 /// A reader must not learn from generated pictures what a choice means: both players would agree on any
 /// small mark. It does learn the continuous codes there, and a head without a reader learns both.
 #[test]
 fn a_reader_learns_choices_from_real_pictures_alone() {
-    let moves = |config: ClassGanConfig, teaches_choice: bool| {
-        let game = config.init(1, &Device::flex()).unwrap();
+    let moves = |(config, game): (ClassGanConfig, ImageClassGan), teaches_choice: bool| {
         let (rows, codes) = coded(&config, 8, 0);
         let critic = game.critic().module();
         let fake = game.generator().opponent().generate(rows);
@@ -347,8 +351,7 @@ fn a_reader_learns_choices_from_real_pictures_alone() {
 /// The second head alone learns to read the code of a generator that does not move.
 #[test]
 fn the_code_of_a_frozen_generator_is_learned() {
-    let config = without_reader();
-    let game = config.init(1, &Device::flex()).unwrap();
+    let (config, game) = without_reader();
     let adam = OptimizerConfig::adam(3e-3, 0.5, 0.99);
     let mut critic = Player::new("critic", game.critic().module().clone(), adam);
     let mut first = None;

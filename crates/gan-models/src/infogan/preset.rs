@@ -51,7 +51,7 @@ pub(crate) fn infogan(image: ImageShape) -> ClassGanConfig {
         critic,
         gan: base.gan,
         batch_size: 64,
-        total_kimg: 160.0,
+        total_kimg: 120.0,
     }
 }
 
@@ -67,10 +67,11 @@ fn reader_of(image: ImageShape) -> ReaderConfig {
             ..ConvCriticConfig::dcgan(image, widths)
         },
         features: 128,
-        readings: 10,
         fine_choices: 30,
         weight: 1.0,
-        choose_after: 1000,
+        contrast: 2.0,
+        temperature: 0.3,
+        merge_after: 300,
         first: LITTLE,
         second: TILT,
     }
