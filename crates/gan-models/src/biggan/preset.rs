@@ -1,7 +1,7 @@
 use gan_core::game::{EmaConfig, GanConfig};
 use gan_core::loss::AdversarialLoss;
 use gan_core::nn::{ImageShape, Initializer, LabelHead, SpectralNormConfig};
-use gan_core::optim::OptimizerConfig;
+use gan_core::optim::{LearningRateSchedule, OptimizerConfig};
 use gan_core::sample::{Condition, LatentPrior};
 
 use super::{DeepCriticConfig, DeepGeneratorConfig, ResnetCriticConfig, ResnetGeneratorConfig};
@@ -17,6 +17,15 @@ fn adam(lr: f64, beta_2: f64) -> OptimizerConfig {
     OptimizerConfig::adam(lr, 0.0, beta_2)
 }
 
+/// From the first round to the last along a straight line to 0.
+fn falling() -> Option<LearningRateSchedule> {
+    Some(LearningRateSchedule::Linear {
+        from_kimg: 0.0,
+        until_kimg: None,
+        factor: 0.0,
+    })
+}
+
 /// `count` times the same width.
 fn even(width: usize, count: usize) -> Vec<usize> {
     vec![width; count]
@@ -25,10 +34,12 @@ fn even(width: usize, count: usize) -> Vec<usize> {
 /// The networks of [Miyato et al. 2018](https://arxiv.org/abs/1802.05957), table 3, with the classes of
 /// [Miyato and Koyama 2018](https://arxiv.org/abs/1802.05637): 256 channels and latents of 128 in the
 /// generator, 128 channels and spectral normalisation in the critic, which has a projection; hinge,
-/// Adam 2e-4 (0, 0.9), five critic steps of 64.
+/// Adam 2e-4 (0, 0.9) with learning rates that fall to 0 along a straight line over the whole training,
+/// 50,000 rounds (`configs/sn_cifar10.yml` of the authors' `sngan_projection`), five critic steps of 64.
 ///
-/// Differs from the papers in the initial values (orthogonal, where they have Glorot's), and for sizes
-/// other than 32 in the number of blocks.
+/// Differs from the papers in the initial values (orthogonal, where they have Glorot's), for sizes
+/// other than 32 in the number of blocks, and in the generator's batch, which is one critic step's
+/// (64), where theirs is twice that.
 pub(crate) fn sngan(image: ImageShape, classes: usize) -> ClassGanConfig {
     let doublings = image.num_doublings();
     let initializer = Initializer::Orthogonal { gain: 1.0 };
@@ -60,10 +71,11 @@ pub(crate) fn sngan(image: ImageShape, classes: usize) -> ClassGanConfig {
         gan: GanConfig {
             loss: AdversarialLoss::Hinge,
             critic_steps: 5,
+            learning_rate_schedule: falling(),
             ..plain_game(LatentPrior::Normal { size: 128 }, adam(2e-4, 0.9))
         },
         batch_size: 5 * 64,
-        total_kimg: 5000.0,
+        total_kimg: 50.0 * 5.0 * 64.0,
     }
 }
 
@@ -84,6 +96,7 @@ pub(crate) fn sagan(image: ImageShape, classes: usize) -> ClassGanConfig {
     }
     config.preset = "sagan".into();
     config.gan.critic_steps = 1;
+    config.gan.learning_rate_schedule = None;
     config.gan.generator_optimizer = adam(1e-4, 0.9);
     config.gan.critic_optimizer = adam(4e-4, 0.9);
     config.batch_size = 64;
@@ -96,8 +109,9 @@ pub(crate) fn sagan(image: ImageShape, classes: usize) -> ClassGanConfig {
 /// initial values, hinge, two critic steps, an average of the generator.
 ///
 /// Differs from the authors' CIFAR configuration, which has four times the channels, 50 pictures in
-/// each of four critic steps and an average of 0.9999 per step, to be quick on a processor; and has no
-/// orthogonal regularisation.
+/// each of four critic steps and an average of 0.9999 per step, to be quick on a processor; in the learning
+/// rates, which fall to 0 along a straight line over the training, where theirs are constant; and has
+/// no orthogonal regularisation.
 pub(crate) fn biggan(image: ImageShape, classes: usize) -> ClassGanConfig {
     let doublings = image.num_doublings();
     let latent_size = 16 * (doublings + 1);
@@ -120,6 +134,7 @@ pub(crate) fn biggan(image: ImageShape, classes: usize) -> ClassGanConfig {
             loss: AdversarialLoss::Hinge,
             critic_steps: 2,
             critic_optimizer: adam(4e-4, 0.99),
+            learning_rate_schedule: falling(),
             ema: Some(EmaConfig {
                 half_life_kimg: 20.0,
                 ramp_up: Some(0.1),
@@ -408,6 +423,23 @@ mod tests {
         for (field, edit) in cases {
             assert_eq!(refused(edit), field);
         }
+    }
+
+    /// The learning rates of `sngan` fall over a training as long as the authors', those of `sagan` and of the
+    /// full-size models are constant as in their papers.
+    #[test]
+    fn learning_rates_fall_where_the_papers_have_it_so_and_in_small_ones() {
+        let image = ImageShape::new(3, 32);
+        let of = |config: ClassGanConfig| config.gan.learning_rate_schedule;
+        for small in [sngan(image, 10), biggan(image, 10), biggan_deep(image, 10)] {
+            assert_eq!(of(small), falling());
+        }
+        for constant in [sagan(image, 10), biggan_128(10), biggan_deep_128(10)] {
+            assert_eq!(of(constant), None);
+        }
+        let config = sngan(image, 10);
+        let rounds = config.total_kimg * 1000.0 / config.batch_size as f64;
+        assert!((rounds - 50_000.0).abs() < 1e-6, "{rounds}");
     }
 
     /// Table 3 of the paper, with ten classes.
