@@ -109,7 +109,7 @@ impl Toy {
         let kimg = batch as f64 * rounds as f64 / 1e3;
         gan.learning_rate_schedule = Some(LearningRateSchedule::Linear {
             from_kimg: 0.5 * kimg,
-            until_kimg: kimg,
+            until_kimg: Some(kimg),
             factor: 0.0,
         });
         gan.ema = Some(EmaConfig {

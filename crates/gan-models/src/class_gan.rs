@@ -124,7 +124,7 @@ impl Model for ClassGanConfig {
         let generator = &mut Stream::new(seed, "generator-weights", 0);
         let critic = &mut Stream::new(seed, "critic-weights", 0);
         ClassGan::new(
-            self.gan,
+            self.gan.ending_at(self.total_kimg),
             self.condition,
             self.generator.init(latent, width, generator, &device),
             self.critic.init(width, critic, &device),

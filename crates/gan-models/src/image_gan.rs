@@ -107,7 +107,7 @@ impl ImageGanConfig {
         let generator = &mut Stream::new(seed, "generator-weights", 0);
         let critic = &mut Stream::new(seed, "critic-weights", 0);
         Gan::new(
-            self.gan,
+            self.gan.ending_at(self.total_kimg),
             self.generator.init(generator, &device),
             self.critic.init(critic, &device),
         )

@@ -114,6 +114,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         draws: &mut Draws,
         classes: &mut Stream,
     ) -> CriticStep {
+        self.pair.begin_critic_step();
         let rows = self.rows(real.images.dims()[0], draws, classes);
         let images = self.pair.generator.opponent().generate(rows.row());
         let mut noisy = |images: Tensor<4>, classes: &Tensor<2>| Samples {

@@ -128,6 +128,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
 
     /// The critic learns to tell `real` from what the generator makes now.
     fn critic_step(&mut self, real: Tensor<D>, clock: &Clock, draws: &mut Draws) -> CriticStep {
+        self.pair.begin_critic_step();
         let latents = self.latents(real.dims()[0], draws);
         let fake = self.pair.generator.opponent().generate(latents.clone());
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));

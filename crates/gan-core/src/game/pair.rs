@@ -40,6 +40,12 @@ impl<G: Module, C: Module> Pair<G, C> {
         G: Generator<D>,
     {
         config.validate()?;
+        if config.learning_rate_schedule.is_some_and(|s| !s.has_end()) {
+            let field = "learning_rate_schedule.until_kimg";
+            let allowed =
+                "a number where no model says how long it trains (`GanConfig::ending_at`)";
+            return Err(ConfigError::new(field, "none", allowed));
+        }
         let taken = generator.latent_size();
         if row_size != taken {
             let allowed = format!("{taken}, what the generator takes");
@@ -69,18 +75,25 @@ impl<G: Module, C: Module> Pair<G, C> {
         })
     }
 
-    /// What happens once before a round: the learning rates follow their schedule, layers with spectral
-    /// normalisation improve their estimate.
+    /// What happens once before a round: the learning rates follow their schedule, layers of the generator
+    /// with spectral normalisation improve their estimate.
     pub(crate) fn begin_round(&mut self, clock: &Clock) {
         if let Some(schedule) = self.schedule {
             let factor = schedule.factor_at(clock);
             self.generator.set_learning_rate_factor(factor);
             self.critic.set_learning_rate_factor(factor);
         }
-        let [generator, critic] = self.spectral;
+        let [generator, _] = self.spectral;
         if generator {
             advance_spectral_norms(self.generator.module());
         }
+    }
+
+    /// What happens before every step of the critic: its layers with spectral normalisation improve their
+    /// estimate. A step moves the weights, and an estimate that is five steps old lets the critic be
+    /// steeper than it should.
+    pub(crate) fn begin_critic_step(&self) {
+        let [_, critic] = self.spectral;
         if critic {
             advance_spectral_norms(self.critic.module());
         }

@@ -146,6 +146,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for SemiSupervised<G, C> {
         let mut draws = Draws::new(&self.config, clock);
         let real = draws.add_noise(Tensor::from_inner(batch.inner()));
 
+        self.pair.begin_critic_step();
         // The critic tells real from generated pictures, and classes of the labelled ones.
         let latents = self.latents(images, &mut draws);
         let fake = self.pair.generator.opponent().generate(latents);

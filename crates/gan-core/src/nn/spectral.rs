@@ -49,9 +49,9 @@ impl SpectralNormConfig {
 /// [Spectral Normalization](https://arxiv.org/abs/1802.05957), Algorithm 1.
 ///
 /// The vector of the power iteration is a buffer: it is saved, but not trained.
-/// [`advance_spectral_norms`] improves it by one step; a game does so once in a round. Between, every
-/// pass sees one and the same function, as a gradient penalty needs it. For another number of steps in a
-/// round, call it as often.
+/// [`advance_spectral_norms`] improves it by one step; a game does so before every step of its critic, and
+/// once in a round for its generator, which has one step. Between, every pass sees one and the same
+/// function, as a gradient penalty needs it. For more steps of the iteration, call it as often.
 ///
 /// Differs from the paper's code in when it advances: there it is in every pass.
 ///

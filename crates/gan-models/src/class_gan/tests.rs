@@ -4,7 +4,9 @@ use burn::tensor::activation;
 use gan_core::augment::{AdaptiveConfig, AugmentConfig, DiffAugmentConfig};
 use gan_core::game::{Clock, Game, Player, SampleRequest};
 use gan_core::loss::AdversarialLoss;
-use gan_core::nn::{ClassCritic, Generator, ImageCriticConfig, LabelHead, Norm};
+use gan_core::nn::{
+    ClassCritic, Generator, ImageCriticConfig, LabelHead, Norm, advance_spectral_norms,
+};
 use gan_core::optim::OptimizerConfig;
 use gan_core::penalty::{
     ConsistencyConfig, LatentConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig,
@@ -153,6 +155,53 @@ fn every_preset_goes_on_to_the_bit_after_a_restore() {
 }
 
 /// All that `Gan` can add to the losses, at once.
+/// `--kimg` decides where the line ends: in the last round nobody moves any more, in the same round of a
+/// longer training they do.
+#[test]
+fn learning_rates_fall_until_the_end_of_the_training() {
+    let weights = |total_kimg: f64| {
+        let mut config = small("sngan");
+        config.total_kimg = total_kimg;
+        let mut game = config.init(1, &Device::flex()).unwrap();
+        let of = |game: &ImageClassGan| {
+            let state = game.state();
+            ["generator", "critic"].map(|player| {
+                let mut group = state.groups[player].clone();
+                // Statistics and vectors of the power iteration move without any learning rate.
+                group.retain(|path, _| path.ends_with("weight") || path.ends_with("bias"));
+                group
+            })
+        };
+        let before = of(&game);
+        play(&config, &mut game, 1..2);
+        (before, of(&game))
+    };
+    let end = (small("sngan").batch_size as f64) / 1000.0;
+    let (before, after) = weights(end);
+    assert!(before.iter().all(|group| !group.is_empty()));
+    assert_eq!(before, after);
+    let (before, after) = weights(2.0 * end);
+    assert!(before.iter().zip(&after).all(|(old, new)| old != new));
+}
+
+/// The critic's estimates of singular values are improved before each of its steps.
+#[test]
+fn spectral_norms_of_the_critic_advance_in_each_of_its_steps() {
+    let mut config = small("sngan");
+    assert_eq!(config.gan.critic_steps, 5);
+    // Nobody learns, so that the weights stay what they were.
+    config.total_kimg = 1e-6;
+    let [mut played, advanced] = [(); 2].map(|()| config.init(1, &Device::flex()).unwrap());
+    play(&config, &mut played, 1..2);
+    for _ in 0..5 {
+        advance_spectral_norms(advanced.critic().module());
+    }
+    let critic = |game: &ImageClassGan| game.state().groups["critic"].clone();
+    assert_eq!(critic(&played), critic(&advanced));
+    advance_spectral_norms(advanced.critic().module());
+    assert_ne!(critic(&played), critic(&advanced), "one more would show");
+}
+
 fn with_every_term(augment: AugmentConfig) -> ClassGanConfig {
     let mut config = small("acgan");
     config.preset = format!("{augment:?}");

@@ -175,7 +175,7 @@ impl Model for SemiSupervisedConfig {
         let generator = &mut Stream::new(seed, "generator-weights", 0);
         let critic = &mut Stream::new(seed, "critic-weights", 0);
         SemiSupervised::new(
-            self.gan,
+            self.gan.ending_at(self.total_kimg),
             self.classes,
             self.generator.init(generator, &device),
             self.critic.init(self.classes, critic, &device),

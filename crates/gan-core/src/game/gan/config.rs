@@ -138,6 +138,17 @@ impl GanConfig {
         }
     }
 
+    /// The same for a training of `total_kimg` thousand real samples, where a
+    /// [schedule](LearningRateSchedule::ending_at) without an end of its own ends.
+    #[must_use]
+    pub fn ending_at(self, total_kimg: f64) -> Self {
+        let end = |schedule: LearningRateSchedule| schedule.ending_at(total_kimg);
+        Self {
+            learning_rate_schedule: self.learning_rate_schedule.map(end),
+            ..self
+        }
+    }
+
     /// What the players minimise, with all it keeps. `device` is theirs.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::nn::{
     ConvGeneratorConfig, ImageShape, MlpConfig, MlpGenerator, MlpGeneratorConfig, Norm,
     SpectralNormConfig, advance_spectral_norms,
 };
-use crate::optim::OptimizerConfig;
+use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{
     ConsistencyConfig, LatentConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig,
     PenaltyRule, TopKConfig,
@@ -320,20 +320,27 @@ fn a_plain_game_has_no_more_state_than_before() {
     assert_eq!(report.names().count(), 6);
 }
 
-/// However many passes and critic steps a round has, the power iteration makes one step, on the weights
-/// as they are at its start.
+/// The vectors of the power iteration alone.
+fn vectors(
+    mut tensors: std::collections::BTreeMap<String, TensorData>,
+) -> std::collections::BTreeMap<String, TensorData> {
+    tensors.retain(|path, _| path.ends_with("spectral_norm.u"));
+    tensors
+}
+
+/// However many passes a round has, the power iteration makes one step, on the weights as they are at its
+/// start, where the critic has one step.
 #[test]
-fn spectral_norms_advance_once_in_a_round() {
-    let (generator, critic) = networks(1, true);
-    let mut game = Gan::new(full(), generator, critic).unwrap();
-    play(&mut game, 0, 1);
-    let vectors = |tensors: std::collections::BTreeMap<String, TensorData>| {
-        let mut tensors = tensors;
-        tensors.retain(|path, _| path.ends_with("spectral_norm.u"));
-        tensors
+fn spectral_norms_advance_once_in_a_round_of_one_critic_step() {
+    let config = GanConfig {
+        critic_steps: 1,
+        ..full()
     };
+    let (generator, critic) = networks(1, true);
+    let mut game = Gan::new(config, generator, critic).unwrap();
+    play(&mut game, 0, 1);
     let (other_generator, other_critic) = networks(77, true);
-    let mut other = Gan::new(full(), other_generator, other_critic).unwrap();
+    let mut other = Gan::new(config, other_generator, other_critic).unwrap();
     other.restore(&game.state()).unwrap();
     let before = vectors(snapshot_module(other.critic().module()));
     advance_spectral_norms(other.critic().module());
@@ -351,4 +358,40 @@ fn spectral_norms_advance_once_in_a_round() {
     let [_, critic] = wanted.map(vectors);
     assert_eq!(critic.len(), 2);
     assert_ne!(critic, before, "they move");
+}
+
+/// The critic's vectors advance before each of its steps, the generator's once in a round. Nobody learns
+/// here, so that the weights stay what they were.
+#[test]
+fn spectral_norms_of_the_critic_advance_in_each_of_its_steps() {
+    for steps in [1, 2, 4] {
+        let mut config = GanConfig {
+            critic_steps: steps,
+            ..plain()
+        };
+        config.learning_rate_schedule = Some(LearningRateSchedule::Linear {
+            from_kimg: 0.0,
+            until_kimg: Some(1e-6),
+            factor: 0.0,
+        });
+        let [mut played, advanced] = [(); 2].map(|()| {
+            let (generator, critic) = networks(1, true);
+            Gan::new(config, generator, critic).unwrap()
+        });
+        play(&mut played, 1, 2);
+        advance_spectral_norms(advanced.generator().module());
+        for _ in 0..steps {
+            advance_spectral_norms(advanced.critic().module());
+        }
+        let of = |game: &Pictures| {
+            [
+                snapshot_module(game.generator().module()),
+                snapshot_module(game.critic().module()),
+            ]
+            .map(vectors)
+        };
+        assert_eq!(of(&played), of(&advanced), "{steps} steps");
+        advance_spectral_norms(advanced.critic().module());
+        assert_ne!(of(&played), of(&advanced), "one more would show");
+    }
 }

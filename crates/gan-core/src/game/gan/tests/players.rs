@@ -262,7 +262,7 @@ fn a_schedule_slows_both_players_by_the_clock_alone() {
     let mut settings = config();
     settings.learning_rate_schedule = Some(LearningRateSchedule::Linear {
         from_kimg: 0.0,
-        until_kimg: 1.0,
+        until_kimg: Some(1.0),
         factor: 0.0,
     });
     let mut game = game(settings);
@@ -281,4 +281,22 @@ fn a_schedule_slows_both_players_by_the_clock_alone() {
     let moved = weights(&game);
     assert!(moved.iter().zip(&start).all(|(new, old)| new != old));
     assert_eq!(game.state().numbers["critic.lr_scale"], 1.0);
+}
+
+/// A game alone does not know how long it will be played.
+#[test]
+fn a_game_refuses_a_schedule_without_an_end() {
+    let mut settings = config();
+    settings.learning_rate_schedule = Some(LearningRateSchedule::Linear {
+        from_kimg: 0.0,
+        until_kimg: None,
+        factor: 0.0,
+    });
+    assert!(settings.validate().is_ok(), "a model will say");
+    let start = |settings: GanConfig| {
+        Gan::new(settings, Maker::new(1, 8, true), Judge::new(2, 8, false)).map(|_| ())
+    };
+    let error = start(settings).unwrap_err();
+    assert_eq!(error.field, "learning_rate_schedule.until_kimg");
+    assert!(start(settings.ending_at(1.0)).is_ok());
 }
