@@ -30,7 +30,7 @@ const GRID: usize = 4096;
 struct Arguments {
     #[command(flatten)]
     run: RunArgs,
-    /// Number of pictures, of each class if there are classes; the same as --seeds 0-(N-1) [default: 64]
+    /// Number of pictures, of each class with --classes; the same as --seeds 0-(N-1) [default: 64]
     #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true, conflicts_with = "seeds")]
     num: Option<usize>,
     /// One picture per seed, as in 0-63 or 3,7,100-120

@@ -115,7 +115,7 @@ impl Backend {
 
     /// What `run.json` calls the device.
     pub fn describe(&self) -> String {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = rayon::current_num_threads();
         match self.name {
             "flex" | "ndarray" => format!("{} ({threads} threads)", self.name),
             name => name.to_owned(),

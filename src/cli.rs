@@ -12,6 +12,7 @@ use gan_core::sample::parse_seeds;
 
 use crate::Failure;
 use crate::set::Change;
+use crate::trained::Which;
 
 /// Flags of programs that train.
 #[derive(Args, Clone, Debug, Default)]
@@ -70,6 +71,9 @@ pub struct RunArgs {
     /// The folder of the run, as in runs/00000-mnist
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
+    /// Which checkpoint of the run: the number of its round, best or latest
+    #[arg(long, value_name = "WHICH", value_parser = Which::parse, default_value = "latest", allow_negative_numbers = true)]
+    pub checkpoint: Which,
     /// Where to compute: flex, ndarray, wgpu, vulkan or cuda, if compiled in
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,

@@ -134,6 +134,9 @@ pub fn resolve<M: Model>(
         .map(|run| find_run(run.as_deref(), &arguments.out))
         .transpose()?;
     let old = run.as_ref().map(RunDir::read_config).transpose()?;
+    if let (Some(run), Some(old)) = (&run, &old) {
+        check_program::<M>(run, old)?;
+    }
     let patch = arguments
         .config
         .as_deref()
@@ -185,6 +188,22 @@ fn check_labels<M: Model>(model: &M, data: &dyn Pictures) -> Result<(), Failure>
     Err(Failure::new(format!(
         "--data: the pictures have {there} classes and the model {wanted}; give pictures with as many \
          classes, in one folder each"
+    )))
+}
+
+/// Refuses a run of another program, which trains other models.
+fn check_program<M: Model>(run: &RunDir, config: &Value) -> Result<(), Failure> {
+    let preset = config["model"]["preset"].as_str();
+    if preset.is_none_or(|preset| M::PRESETS.contains(&preset)) {
+        return Ok(());
+    }
+    let (Ok(info), path) = (run.read_info(), run.path().display()) else {
+        return Ok(());
+    };
+    Err(Failure::usage(format!(
+        "--resume: {path} was made by another program; go on with cargo run --release --example {} -- \
+         --resume {path}, or name another run",
+        info.program
     )))
 }
 

@@ -67,7 +67,7 @@ impl Trained {
         let backend = arguments.backend.as_deref();
         let mut trained = Self::open_at(
             &arguments.run,
-            &Which::Latest,
+            &arguments.checkpoint,
             arguments.raw,
             backend,
             &screen,

@@ -94,6 +94,9 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
             ));
         }
     };
+    show(&report, arguments.json)?;
+    // A run has the scores of its own pictures against its own data, and not those of any comparison.
+    let run = run.filter(|_| arguments.run.is_some() && arguments.real.is_none());
     let run = run.map(RunDir::open).transpose()?;
     if let Some(path) = out.or_else(|| run.as_ref().map(RunDir::evaluation)) {
         let mut text = serde_json::to_string_pretty(&report)?;
@@ -114,7 +117,7 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
         let page = write_report(run, &next::of_run(run))?;
         session.screen.say(format!("report   {}", page.display()));
     }
-    show(&report, arguments.json)
+    Ok(())
 }
 
 /// The run, if one is scored.

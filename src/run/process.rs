@@ -53,12 +53,13 @@ pub(super) fn peak_memory() -> Option<usize> {
     )
 }
 
-/// A path with its folder made, so that a file can be written there.
+/// A path with its folder made, so that a file can be written there; of a symbolic link, what it
+/// leads to.
 ///
 /// # Errors
 ///
-/// If the name ends in another kind of file than `extension`, or the folder cannot be made; `flag` is
-/// named.
+/// If the name ends in another kind of file than `extension`, is that of a folder or a device, or the
+/// folder cannot be made; `flag` is named.
 pub fn writable(path: &Path, flag: &str, extension: &str) -> Result<PathBuf, Failure> {
     let other = path
         .extension()
@@ -81,5 +82,13 @@ pub fn writable(path: &Path, flag: &str, extension: &str) -> Result<PathBuf, Fai
             ))
         })?;
     }
-    Ok(path.to_path_buf())
+    // What is written takes the name at the end, and would take it from a device or a pipe as well.
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Failure::usage(format!(
+            "{flag} {}: this is no file; give the name of one",
+            path.display()
+        ))),
+        Ok(_) => Ok(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())),
+        Err(_) => Ok(path.to_path_buf()),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use super::checks::Checks;
 use super::common::{TINY, only_run, run_well};
@@ -125,8 +126,42 @@ fn runs_and_samples() {
         &["--out", "file", "folder"],
     );
 
+    if cfg!(unix) {
+        names_of_other_things(&mut checks, run);
+    }
+    checks.refused(
+        "conditional_mnist",
+        &["--quiet", "--resume"],
+        &["--resume", "another program", "--example mnist_gan"],
+    );
+
     broken_checkpoints(&mut checks, &path);
-    checks.done(25);
+    checks.done(28);
+}
+
+/// A pipe keeps its name, and a link leads to what is written.
+fn names_of_other_things(checks: &mut Checks, run: &str) {
+    let folder = checks.folder.path().to_owned();
+    let made = |program: &str, names: &[&str]| {
+        let status = Command::new(program)
+            .args(names)
+            .current_dir(&folder)
+            .status();
+        assert!(status.unwrap().success(), "{program}");
+    };
+    made("mkfifo", &["pipe"]);
+    for flag in ["--grid", "--npy"] {
+        let flags = ["--quiet", "--run", run, "--num", "3", flag, "pipe"];
+        checks.refused("sample", &flags, &[flag, "pipe", "no file"]);
+    }
+    assert!(!folder.join("pipe").is_file(), "the pipe was replaced");
+
+    checks.file("target.png", b"old");
+    made("ln", &["-s", "target.png", "link.png"]);
+    let flags = ["--quiet", "--run", run, "--num", "3", "--grid", "link.png"];
+    run_well("sample", &folder, &flags);
+    assert!(folder.join("link.png").is_symlink());
+    assert!(fs::metadata(folder.join("target.png")).unwrap().len() > 100);
 }
 
 /// All checkpoints are damaged, in one way after the other.

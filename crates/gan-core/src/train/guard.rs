@@ -14,6 +14,8 @@ use crate::words::count;
 /// 12,000 pictures.
 const CRITIC_WON_LOOKS: u32 = 20;
 const CRITIC_WON_IMAGES: u64 = 30_000;
+/// Looks at the end of a run that must not all be bad.
+const LAST_LOOKS: usize = 3;
 /// Looks at the samples in a row that must find them alike.
 const COLLAPSE_CHECKS: u32 = 3;
 /// Distance between samples, as a part of the largest there was, below which they are alike.
@@ -22,8 +24,8 @@ const COLLAPSE_PART: f64 = 0.1;
 /// When to give up on a course, and how often.
 ///
 /// A round whose gradient is not finite moves nobody, so single ones do no harm. When too many of
-/// the last rounds looked at were like that, the run goes back to the last good checkpoint with a
-/// lower learning rate.
+/// the last rounds looked at were like that, or all of the last three at the end, the run goes back to the
+/// last good checkpoint with a lower learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
@@ -157,6 +159,13 @@ impl Guard {
     /// Whether the last looks were all fine.
     pub fn is_healthy(&self) -> bool {
         self.bad_looks() == 0
+    }
+
+    /// Whether the last looks, up to three, were all bad: such a course must not be taken for a finished
+    /// one, even if it was too short for the limit.
+    pub fn ends_badly(&self) -> bool {
+        let mut last = self.looks.iter().rev().take(LAST_LOOKS).peekable();
+        last.peek().is_some() && last.all(Look::is_bad)
     }
 
     fn bad_looks(&self) -> usize {

@@ -124,7 +124,11 @@ impl<G: Game> Trainer<G> {
         let mut clock = self.start(game)?;
         let end = loop {
             if clock.images >= self.config.total_images() {
-                break End::Finished;
+                if !self.guard.as_ref().is_some_and(Guard::ends_badly) {
+                    break End::Finished;
+                }
+                clock = self.go_back(game, clock)?;
+                continue;
             }
             if self.stop.load(Ordering::Relaxed) {
                 break End::Interrupted;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use burn::prelude::*;
 use gan_core::game::{Clock, Game, Report, SampleRequest, State, StateError};
 use gan_core::train::{
-    Every, Notice, Progress, RunDir, Samples, ShowProgress, TrainConfig, TrainError, Trainer,
-    read_log,
+    Every, GuardConfig, Notice, Progress, RunDir, Samples, ShowProgress, TrainConfig, TrainError,
+    Trainer, read_log,
 };
 
 use super::toy::{Crash, Poison, Toy, assert_same, batch, config, contents, create, play, trainer};
@@ -125,6 +125,40 @@ fn the_budget_ends_with_a_diagnosis() {
     // the same course leads to the same end.
     let (outcome, _) = play(&run, &mut Toy::poisoned(|round, _| round >= 12), None);
     assert!(matches!(outcome, Err(TrainError::Diverged(_))));
+}
+
+/// Too few looks for the limit, but all of the last ones are bad.
+#[test]
+fn a_short_run_does_not_end_well_while_nobody_moves() {
+    let guard = GuardConfig {
+        every_rounds: 4,
+        ..GuardConfig::default()
+    };
+    let config = TrainConfig {
+        guard: Some(guard),
+        ..config()
+    };
+    let played = |poison: Poison| {
+        let root = tempfile::tempdir().unwrap();
+        let run = create(root.path());
+        let (mut trainer, notices) =
+            trainer(&run, config.clone(), Crash(u64::MAX), Crash(u64::MAX));
+        let mut game = Toy::poisoned(poison);
+        let outcome = trainer.run(&mut game, |clock| Some(Ok::<_, Infallible>(batch(clock))));
+        (outcome, roll_backs(&notices.lock().unwrap()))
+    };
+    let (outcome, back) = played(|round, _| round >= 12);
+    assert!(
+        matches!(outcome, Err(TrainError::Diverged(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(back.len(), 3);
+    let (outcome, back) = played(UNTIL_A_QUARTER);
+    assert_eq!(outcome.unwrap().clock.round, 24);
+    assert_eq!(back.len(), 2);
+    // Two at the end are not yet a course.
+    let (outcome, back) = played(|round, _| round >= 20);
+    assert_eq!((outcome.unwrap().clock.round, back.len()), (24, 0));
 }
 
 #[test]
