@@ -87,6 +87,11 @@ fn main() -> ExitCode {
                 "nowhere to write: give --grid FILE.png, --out FOLDER or --npy FILE.npy",
             ));
         }
+        // Before the work, which would be lost.
+        let grid = arguments.grid.as_ref();
+        let grid = grid
+            .map(|path| writable(path, "--grid", "png"))
+            .transpose()?;
         let mut trained = Trained::open(&arguments.run)?;
         if let Some(batches) = arguments.standing_statistics {
             trained.use_standing_statistics(batches, arguments.truncation)?;
@@ -139,11 +144,8 @@ fn main() -> ExitCode {
         if let Some(npy) = npy {
             npy.finish()?;
         }
-        if let Some(path) = &arguments.grid {
-            write_picture(
-                writable(path, "--grid", "png")?,
-                &grid_of_pictures(&in_grid, columns)?,
-            )?;
+        if let Some(path) = grid {
+            write_picture(path, &grid_of_pictures(&in_grid, columns)?)?;
         }
         for path in places.into_iter().flatten() {
             trained.screen.say(format!(
