@@ -141,8 +141,7 @@ fn a_short_run_does_not_end_well_while_nobody_moves() {
     let played = |poison: Poison| {
         let root = tempfile::tempdir().unwrap();
         let run = create(root.path());
-        let (mut trainer, notices) =
-            trainer(&run, config.clone(), Crash(u64::MAX), Crash(u64::MAX));
+        let (mut trainer, notices) = trainer(&run, config, Crash(u64::MAX), Crash(u64::MAX));
         let mut game = Toy::poisoned(poison);
         let outcome = trainer.run(&mut game, |clock| Some(Ok::<_, Infallible>(batch(clock))));
         (outcome, roll_backs(&notices.lock().unwrap()))
