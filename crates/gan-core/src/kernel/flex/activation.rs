@@ -127,16 +127,17 @@ fn tanh_of(x: f32) -> f32 {
     /// `ln 2` in two parts, the first short enough for exact products.
     const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     let x = (2.0 * x).clamp(-LIMIT, LIMIT);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * LN_2[0] - n * LN_2[1];
     // e^r − 1 by Taylor: r is at most ln 2 / 2, so the next term is below 2⁻³⁰ of the sum.
-    let mut series = 1.0;
-    for k in (2..=8).rev() {
-        series = 1.0 + series * r * (1.0 / k as f32);
-    }
-    let small = series * r;
-    // 2ⁿ by its exponent; n is NaN where x is, and the sum below is NaN then.
-    let power = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    // Written out: the compiler makes vectors of a loop only if there is no other loop in it.
+    let term = |series: f32, k: f32| 1.0 + series * r * (1.0 / k);
+    let from_fifth = term(term(term(term(1.0, 8.0), 7.0), 6.0), 5.0);
+    let small = term(term(term(from_fifth, 4.0), 3.0), 2.0) * r;
+    // 2ⁿ by its exponent. The last bits of the shifted number are n; a cast would saturate, and the
+    // compiler makes no vectors of that. Where x is NaN the power is anything and the sum below is NaN.
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     let m = power * small + (power - 1.0);
     m / (m + 2.0)
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::Primitive;
 use super::affine::{Affine, affine};
+use super::matrix_product::{View, is_fast, product, transposed_product};
 use super::node::{tensor, values};
 use super::simd::vectorised;
 
@@ -18,31 +19,48 @@ fn transposed(x: Primitive) -> Primitive {
     Flex::float_swap_dims(x, 0, 1)
 }
 
+/// Rows and columns.
+fn dims(x: &Primitive) -> [usize; 2] {
+    let shape = x.layout().shape();
+    [shape[0], shape[1]]
+}
+
+/// A contiguous matrix.
+fn view(x: &Primitive) -> View<'_> {
+    View::rows(values(x), dims(x)[1])
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Dense;
 
 impl Affine for Dense {
+    /// Computed as `weight · xᵀ`, so that it is the batch that is packed and not the weight.
     fn forward(&self, x: &Primitive, weight: &Primitive, bias: Option<&Primitive>) -> Primitive {
-        let mut y = Flex::float_matmul(x.clone(), transposed(weight.clone()));
-        if let Some(bias) = bias {
-            let bias = values(bias);
-            for row in y.storage_mut::<f32>().chunks_exact_mut(bias.len()) {
-                vectorised(|| {
-                    for (y, bias) in row.iter_mut().zip(bias) {
-                        *y += bias;
-                    }
-                });
-            }
+        if !is_fast() {
+            return plain_forward(x, weight, bias);
         }
-        y
+        let ([batch, depth], [width, _]) = (dims(x), dims(weight));
+        let (a, b) = (view(weight), view(x).transposed());
+        let y = transposed_product(a, b, [width, depth, batch], bias.map(values));
+        tensor(y, [batch, width])
     }
 
     fn x_gradient(&self, y: &Primitive, weight: &Primitive) -> Primitive {
-        Flex::float_matmul(y.clone(), weight.clone())
+        if !is_fast() {
+            return Flex::float_matmul(y.clone(), weight.clone());
+        }
+        let ([batch, width], [_, depth]) = (dims(y), dims(weight));
+        let x = product(view(y), view(weight), [batch, width, depth]);
+        tensor(x, [batch, depth])
     }
 
     fn weight_gradient(&self, y: &Primitive, x: &Primitive) -> Primitive {
-        Flex::float_matmul(transposed(y.clone()), x.clone())
+        if !is_fast() {
+            return Flex::float_matmul(transposed(y.clone()), x.clone());
+        }
+        let ([batch, width], [_, depth]) = (dims(y), dims(x));
+        let weight = product(view(y).transposed(), view(x), [width, batch, depth]);
+        tensor(weight, [width, depth])
     }
 
     /// Sum over the batch; columns in parallel, rows in order.
@@ -64,6 +82,20 @@ impl Affine for Dense {
             });
         tensor(sums, [width])
     }
+}
+
+/// In Burn's products, for processors that ours are not compiled for.
+fn plain_forward(x: &Primitive, weight: &Primitive, bias: Option<&Primitive>) -> Primitive {
+    let mut y = Flex::float_matmul(x.clone(), transposed(weight.clone()));
+    if let Some(bias) = bias {
+        let bias = values(bias);
+        for row in y.storage_mut::<f32>().chunks_exact_mut(bias.len()) {
+            for (y, bias) in row.iter_mut().zip(bias) {
+                *y += bias;
+            }
+        }
+    }
+    y
 }
 
 /// A dense layer on flex, on the tape or off it.

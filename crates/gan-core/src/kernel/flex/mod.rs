@@ -8,6 +8,7 @@ pub(crate) mod conv_step;
 pub(crate) mod correlation;
 pub(crate) mod group_norm;
 pub(crate) mod linear;
+pub(crate) mod matrix_product;
 pub(crate) mod node;
 pub(crate) mod norm;
 pub(crate) mod packing;

@@ -83,6 +83,42 @@ pub(crate) fn transpose(from: &[f32], from_stride: usize, to: &mut [f32], to_str
     }
 }
 
+/// `to[j · to_stride + i] = from[i · from_stride + j]` for `i < rows` and `j < columns`.
+///
+/// # Safety
+///
+/// Both sides must be valid for that, and not overlap.
+#[inline]
+pub(crate) unsafe fn transpose_block(
+    from: *const f32,
+    from_stride: usize,
+    [rows, columns]: [usize; 2],
+    to: *mut f32,
+    to_stride: usize,
+) {
+    #[cfg(target_arch = "x86_64")]
+    let has_vectors = level() == Level::Avx512;
+    for i in (0..rows).step_by(16) {
+        for j in (0..columns).step_by(16) {
+            let [height, width] = [16.min(rows - i), 16.min(columns - j)];
+            // SAFETY: the caller vouches for all of both sides.
+            unsafe {
+                let (from, to) = (from.add(i * from_stride + j), to.add(j * to_stride + i));
+                #[cfg(target_arch = "x86_64")]
+                if has_vectors && height == 16 && width == 16 {
+                    x86::transpose(from, from_stride, to, to_stride);
+                    continue;
+                }
+                for j in 0..width {
+                    for i in 0..height {
+                        *to.add(j * to_stride + i) = *from.add(i * from_stride + j);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A vector of `LANES` floats.
 ///
 /// # Safety
@@ -267,6 +303,24 @@ mod tests {
             for (j, value) in row.iter().enumerate() {
                 let wanted = if j < 16 { (j * 20 + i) as f32 } else { -1.0 };
                 assert_eq!(*value, wanted, "row {i}, column {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_transposed_block_of_any_size_leaves_the_rest_alone() {
+        for [rows, columns] in [[1, 1], [16, 16], [5, 40], [33, 18], [0, 3]] {
+            let from: Vec<f32> = (0..rows * 50).map(|i| i as f32).collect();
+            let mut to = vec![-1.0; columns * 47];
+            // SAFETY: rows of 50 and of 47 floats.
+            unsafe {
+                transpose_block(from.as_ptr(), 50, [rows, columns], to.as_mut_ptr(), 47);
+            }
+            for (j, row) in to.chunks(47).enumerate() {
+                for (i, value) in row.iter().enumerate() {
+                    let wanted = if i < rows { (i * 50 + j) as f32 } else { -1.0 };
+                    assert_eq!(*value, wanted, "{rows} × {columns}: row {i}, column {j}");
+                }
             }
         }
     }
