@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gan::Failure;
 use gan::cli::{self, RunArgs, Seeds};
+use gan::folder;
 use gan::npy::NpyWriter;
 use gan::run::writable;
 use gan::trained::Trained;
@@ -46,7 +47,8 @@ struct Arguments {
     /// truncation, instead of those of the training
     #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
     standing_statistics: Option<usize>,
-    /// A folder for 000000.png, 000001.png, …
+    /// A folder for 000000.png, 000001.png, …; with --seeds for seed0007.png, …, of models that know classes
+    /// for class3-seed0007.png, … It must hold no other pictures
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// A PNG file with all pictures side by side
@@ -76,6 +78,14 @@ impl Arguments {
         let (rows, columns) = (classes.len(), seeds.len());
         let of_each = classes.into_iter().flat_map(|class| vec![class; columns]);
         Ok((seeds.repeat(rows), of_each.collect()))
+    }
+
+    /// What each picture is called in the folder of `--out`.
+    fn names(&self, seeds: &[u64], classes: &[usize]) -> Vec<String> {
+        if self.seeds.is_none() {
+            return folder::numbered(seeds.len());
+        }
+        folder::by_seed(seeds, classes)
     }
 }
 
@@ -112,6 +122,10 @@ fn main() -> ExitCode {
             );
             return Err(Failure::usage(message));
         }
+        let names = arguments.names(&seeds, &classes);
+        if let Some(folder) = &arguments.out {
+            folder::check_no_others(folder, &names, "--out")?;
+        }
         let shape = trained.image();
         let mut npy = match &arguments.npy {
             Some(path) => {
@@ -129,10 +143,11 @@ fn main() -> ExitCode {
         for (index, chunk) in seeds.chunks(CHUNK).enumerate() {
             let classes = classes.chunks(CHUNK).nth(index).unwrap_or(&[]);
             let images = trained.draw(chunk, classes, arguments.truncation);
-            if let Some(folder) = &arguments.out {
-                write_pictures(folder, &images, PixelRange::Signed, index * CHUNK)?;
-            }
             let pictures = pictures_from(&images, PixelRange::Signed)?;
+            if let Some(folder) = &arguments.out {
+                let names = names[index * CHUNK..].iter().map(String::as_str);
+                write_pictures(folder, names.zip(&pictures))?;
+            }
             if let Some(npy) = &mut npy {
                 npy.write(&pictures)?;
             }

@@ -6,6 +6,8 @@ use burn::prelude::*;
 #[cfg(any(feature = "wgpu", feature = "vulkan"))]
 use burn::tensor::DeviceKind;
 
+use gan_core::words::count;
+
 use crate::Failure;
 
 /// A backend this program knows, compiled in or not.
@@ -104,6 +106,11 @@ impl Backend {
         })
     }
 
+    /// Whether it computes on the processor, in the memory of the machine.
+    pub fn is_on_processor(&self) -> bool {
+        matches!(self.name, "flex" | "ndarray")
+    }
+
     /// Says what a person should know before training on it; `convolutional` is whether the model
     /// has convolutions.
     pub fn warning(&self, convolutional: bool) -> Option<&'static str> {
@@ -117,7 +124,7 @@ impl Backend {
     pub fn describe(&self) -> String {
         let threads = rayon::current_num_threads();
         match self.name {
-            "flex" | "ndarray" => format!("{} ({threads} threads)", self.name),
+            "flex" | "ndarray" => format!("{} ({})", self.name, count(threads, "thread")),
             name => name.to_owned(),
         }
     }

@@ -1,20 +1,25 @@
 //! From flags to a configuration, pictures and a run folder.
 
-use std::fs;
-use std::path::Path;
+mod preset;
+mod resume;
+
 use std::sync::Arc;
 
 use gan_core::error::ConfigError;
 use gan_core::nn::ImageShape;
-use gan_core::train::{GuardConfig, RunDir, RunDirError, TrainConfig, TrainError};
+use gan_core::train::{GuardConfig, RunDir, TrainConfig, TrainError};
 use gan_data::source::Pictures;
 use gan_models::{ImageGanConfig, Model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::preset::{check_named_preset, check_preset, from_preset};
+use self::resume::{check_program, check_resumable, find_run};
 use crate::Failure;
+use crate::backend::Backend;
 use crate::cli::TrainArgs;
 use crate::evaluate::{EvaluateConfig, default_config};
+use crate::memory;
 use crate::pictures::{as_configured, find_data, natural_data};
 use crate::progress::Screen;
 use crate::set::{self, Change};
@@ -114,19 +119,12 @@ pub struct Resolved<M> {
 pub fn resolve<M: Model>(
     arguments: &TrainArgs,
     begin_at: &str,
+    backend: &Backend,
     screen: &Screen,
 ) -> Result<Resolved<M>, Failure> {
     // Before the pictures are looked for, which may take a download.
-    if let Some(name) = arguments
-        .preset
-        .as_deref()
-        .filter(|name| !M::PRESETS.contains(name))
-    {
-        let message = format!(
-            "--preset: there is no preset `{name}`; use one of {}",
-            M::PRESETS.join(", ")
-        );
-        return Err(Failure::usage(message));
+    if let Some(name) = &arguments.preset {
+        check_preset::<M>("--preset", name)?;
     }
     let run = arguments
         .resume
@@ -143,8 +141,9 @@ pub fn resolve<M: Model>(
         .map(set::read_patch)
         .transpose()?;
     let changes = changes(arguments);
+    check_named_preset::<M>(arguments, patch.as_ref(), &changes)?;
 
-    let source = wanted_source(arguments, old.as_ref(), patch.as_ref());
+    let source = wanted_source(arguments, old.as_ref(), patch.as_ref())?;
     let (source, data) = find_data(source.as_deref(), screen)?;
     let natural = natural_data(source, &data)?;
     let begin = match (&old, &arguments.preset) {
@@ -169,13 +168,27 @@ pub fn resolve<M: Model>(
     if config.data.source != natural.source && arguments.data.is_some() {
         config.data.source.clone_from(&natural.source);
     }
-    validate(&config).map_err(|error| blame(&error, &changes, arguments))?;
+    // Absurd sizes first: nothing may be computed with them.
+    memory::check_sizes(&serde_json::to_value(&config.model)?)
+        .and_then(|()| validate(&config))
+        .and_then(|()| check_memory(&config.model, backend))
+        .map_err(|error| blame(&error, &changes, arguments))?;
     if let Some(run) = &run {
         check_resumable(run, &config)?;
     }
     let data = as_configured(data, &natural, &config.data)?;
     check_labels(&config.model, data.as_ref())?;
     Ok(Resolved { config, data, run })
+}
+
+/// Refuses players that cannot fit into the memory of this machine, where they would be.
+fn check_memory<M: Model>(model: &M, backend: &Backend) -> Result<(), ConfigError> {
+    if !backend.is_on_processor() {
+        return Ok(());
+    }
+    let players = model.player_sizes(&backend.device);
+    let players = players.map_err(|error| error.within("model"))?;
+    memory::check_players(&players, memory::of_machine())
 }
 
 /// The pictures must have the labels that the model wants.
@@ -189,42 +202,6 @@ fn check_labels<M: Model>(model: &M, data: &dyn Pictures) -> Result<(), Failure>
         "--data: the pictures have {there} classes and the model {wanted}; give pictures with as many \
          classes, in one folder each"
     )))
-}
-
-/// Refuses a run of another program, which trains other models.
-fn check_program<M: Model>(run: &RunDir, config: &Value) -> Result<(), Failure> {
-    let preset = config["model"]["preset"].as_str();
-    if preset.is_none_or(|preset| M::PRESETS.contains(&preset)) {
-        return Ok(());
-    }
-    let (Ok(info), path) = (run.read_info(), run.path().display()) else {
-        return Ok(());
-    };
-    Err(Failure::usage(format!(
-        "--resume: {path} was made by another program; go on with cargo run --release --example {} -- \
-         --resume {path}, or name another run",
-        info.program
-    )))
-}
-
-/// The folder of `--resume`: the one that is named, or the newest in `root`.
-fn find_run(named: Option<&Path>, root: &Path) -> Result<RunDir, Failure> {
-    if let Some(path) = named {
-        return RunDir::open(path).map_err(|error| Failure::new(format!("--resume {error}")));
-    }
-    let newest = fs::read_dir(root)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("config.json").is_file())
-        .max();
-    match newest {
-        Some(path) => Ok(RunDir::open(path)?),
-        None => Err(Failure::new(format!(
-            "--resume: there is no run in {}; start one without --resume, or name its folder",
-            root.display()
-        ))),
-    }
 }
 
 /// The flags that stand for one value each, then `--set`.
@@ -260,14 +237,17 @@ fn wanted_source(
     arguments: &TrainArgs,
     old: Option<&Value>,
     patch: Option<&Value>,
-) -> Option<String> {
+) -> Result<Option<String>, Failure> {
     let in_json = |config: &Value| Some(config.get("data")?.get("source")?.as_str()?.to_owned());
-    let flag = arguments
-        .data
-        .as_ref()
-        .map(|path| path.to_string_lossy().into_owned());
-    flag.or_else(|| patch.and_then(in_json))
-        .or_else(|| old.and_then(in_json))
+    let Some(path) = &arguments.data else {
+        return Ok(patch.and_then(in_json).or_else(|| old.and_then(in_json)));
+    };
+    let Some(text) = path.to_str() else {
+        let shown = path.display();
+        let message = "the name is not UTF-8, as config.json needs it; rename it";
+        return Err(Failure::usage(format!("--data {shown}: {message}")));
+    };
+    Ok(Some(text.to_owned()))
 }
 
 /// The part `data` of the configuration, which the preset must fit.
@@ -292,28 +272,6 @@ fn data_config(
         flag.clone_from(&change.flag);
     }
     set::read(&config["data"], &flag)
-}
-
-/// The configuration of a preset for these pictures.
-fn from_preset<M: Model>(
-    arguments: &TrainArgs,
-    begin_at: &str,
-    patch: Option<&Value>,
-    (data, train): (DataConfig, CadenceConfig),
-    classes: usize,
-) -> Result<Value, Failure> {
-    let in_file = patch.and_then(|patch| patch.get("model")?.get("preset")?.as_str());
-    let name = arguments.preset.as_deref().or(in_file).unwrap_or(begin_at);
-    let image = image(&data).map_err(|error| Failure::usage(format!("--set {error}")))?;
-    let model = M::preset(name, image, classes)
-        .map_err(|error| Failure::usage(format!("--preset: {error}")))?;
-    let config = RunConfig {
-        seed: 0,
-        data,
-        model,
-        train,
-    };
-    Ok(serde_json::to_value(config)?)
 }
 
 /// The shape of the pictures as the networks see them.
@@ -399,11 +357,12 @@ fn validate<M: Model>(config: &RunConfig<M>) -> Result<(), ConfigError> {
 
 /// Names the flag that a wrong value came from.
 fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Failure {
-    // The field itself, a choice around it, or a key that what is allowed depends on.
+    // The field itself, a choice around it, a part of it, or a key that what is allowed depends on.
     let blamed = |change: &&Change| {
         let key = change.key.strip_prefix("model.").unwrap_or(&change.key);
         error.field == change.key
             || error.field.starts_with(&format!("{}.", change.key))
+            || change.key.starts_with(&format!("{}.", error.field))
             || error.allowed.contains(key)
     };
     let flag = changes
@@ -419,28 +378,4 @@ fn blame(error: &ConfigError, changes: &[Change], arguments: &TrainArgs) -> Fail
         Some(flag) => Failure::usage(format!("{flag}: {error}")),
         None => Failure::usage(error.to_string()),
     }
-}
-
-/// Refuses to go on with another configuration; only the length may grow, and the pictures may have
-/// moved (their checksum is compared later).
-fn check_resumable<M: Model>(run: &RunDir, config: &RunConfig<M>) -> Result<(), Failure> {
-    // Flags are what can have changed it, so this is their failure.
-    match run.check_config(
-        &serde_json::to_value(config)?,
-        &["model.total_kimg", "data.source"],
-    ) {
-        Err(error @ RunDirError::ConfigChanged { .. }) => {
-            return Err(Failure::usage(error.to_string()));
-        }
-        other => other?,
-    }
-    let old: RunConfig<M> = set::read(&run.read_config()?, &run.config().display().to_string())?;
-    let (old, new) = (old.model.total_kimg(), config.model.total_kimg());
-    if new < old {
-        return Err(Failure::usage(format!(
-            "--kimg: {new} is less than the {old} of {}; give the same or more",
-            run.path().display()
-        )));
-    }
-    Ok(())
 }

@@ -79,9 +79,12 @@ impl<M: Model> Session<M> {
     ) -> Result<Self, Failure> {
         let screen = Screen::new(arguments.quiet);
         let backend = Backend::open(arguments.backend.as_deref())?;
-        let Resolved { config, data, run } = resolve::<M>(arguments, begin_at, &screen)?;
+        let Resolved { config, data, run } = resolve::<M>(arguments, begin_at, &backend, &screen)?;
         let summary = Summary::of(data.as_ref(), LOOKED_AT)?;
         screen.say(format!("data     {summary}"));
+        if let Some(note) = told::differences(&summary, config.model.image()) {
+            screen.note(note);
+        }
         if let Some(warning) = backend.warning(config.model.is_convolutional()) {
             screen.note(warning);
         }

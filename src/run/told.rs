@@ -3,14 +3,34 @@
 use std::time::{Duration, Instant};
 
 use gan_core::game::{Clock, Game};
+use gan_core::nn::ImageShape;
 use gan_core::train::{End, Outcome, RunDir, TrainError, write_report};
 use gan_core::words;
-use gan_data::Loader;
+use gan_data::{Loader, Summary};
 use gan_models::Model;
 
 use super::process::{mebibytes, peak_memory};
 use super::{Session, game_batch};
 use crate::{Failure, next};
+
+/// What becomes of pictures that are not alike, if they are not.
+pub(super) fn differences(summary: &Summary, image: ImageShape) -> Option<String> {
+    let differences = summary.differences();
+    if differences.is_empty() {
+        return None;
+    }
+    let colours = match image.channels {
+        1 => "grey",
+        3 => "RGB",
+        _ => "RGBA",
+    };
+    Some(format!(
+        "the pictures differ in {}: all become {size} x {size}, {colours}, as the first file by name has it \
+         unless --set data.size=N and --set data.channels=1, 3 or 4 say otherwise",
+        differences.join(" and "),
+        size = image.size,
+    ))
+}
 
 impl<M: Model> Session<M> {
     /// The report of a run that cannot go on says why. It is not worth another error.
@@ -88,5 +108,36 @@ impl<M: Model> Session<M> {
             let score = next::evaluate(run);
             self.screen.say(format!("score    {score}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_differ_are_told_with_what_they_become() {
+        let mut summary = Summary {
+            name: "photos".into(),
+            count: 100,
+            decoded: 64,
+            width: [40, 40],
+            height: [40, 40],
+            channels: 3,
+            stored_channels: [3, 3],
+            class_names: None,
+            label_histogram: None,
+            fingerprint: "0".into(),
+        };
+        let image = ImageShape::new(3, 32);
+        assert_eq!(differences(&summary, image), None);
+        (summary.width, summary.stored_channels) = ([30, 500], [1, 3]);
+        let note = differences(&summary, image).unwrap();
+        assert!(
+            note.starts_with("the pictures differ in size and colours: all become 32 x 32, RGB"),
+            "{note}"
+        );
+        assert!(note.contains("data.channels"), "{note}");
+        assert!(summary.to_string().contains("(of 64 looked at)"));
     }
 }

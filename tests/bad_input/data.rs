@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::checks::Checks;
-use super::files::{IMAGES, LABELS, idx, images, labels, png, zipped};
+use super::common::command;
+use super::files::{IMAGES, LABELS, idx, images, labels, pictures, png, zipped};
 
 #[test]
 fn idx_files() {
@@ -114,4 +115,23 @@ fn folders_and_archives() {
     zipped(&path, &[("readme.txt", b"no pictures".to_vec())]);
     checks.data(&path, &["bare.zip"]);
     checks.done(12);
+}
+
+/// A name that `config.json` cannot hold.
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let checks = Checks::new();
+    let name = std::ffi::OsStr::from_bytes(b"photos-\xff");
+    pictures(&checks.folder.path().join(name), 8, 28);
+    let output = command("mnist_gan", checks.folder.path(), &["--data"])
+        .arg(name)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.starts_with("error: --data photos-"), "{text}");
+    assert!(text.contains("UTF-8") && text.contains("rename"), "{text}");
 }

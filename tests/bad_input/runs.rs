@@ -83,6 +83,27 @@ fn runs_and_samples() {
         let flags: Vec<&'static str> = flags.split(' ').collect();
         checks.refused("sample", &sample(&flags), &words);
     }
+    run_well(
+        "sample",
+        &folder,
+        &sample(&["--num", "3", "--out", "drawn"]),
+    );
+    run_well(
+        "sample",
+        &folder,
+        &sample(&["--num", "3", "--out", "drawn"]),
+    );
+    for flags in [["--num", "2"], ["--seeds", "7"]] {
+        let flags = [&flags[..], &["--out", "drawn"]].concat();
+        let words = ["--out drawn", "already holds", ".png", "another folder"];
+        checks.refused("sample", &sample(&flags), &words);
+    }
+    run_well(
+        "sample",
+        &folder,
+        &sample(&["--seeds", "7", "--out", "seven"]),
+    );
+    assert!(folder.join("seven/seed0007.png").is_file());
     if cfg!(target_os = "linux") {
         checks.refused(
             "sample",
@@ -136,7 +157,7 @@ fn runs_and_samples() {
     );
 
     broken_checkpoints(&mut checks, &path);
-    checks.done(28);
+    checks.done(30);
 }
 
 /// A pipe keeps its name, and a link leads to what is written.

@@ -64,6 +64,30 @@ fn flags() {
             "--set train.keep_checkpoints=0",
             ["--set", "keep_checkpoints", "1 or more"],
         ),
+        (
+            "--set model.preset=foo",
+            ["--set model.preset=foo", "--preset NAME", "chosen"],
+        ),
+        (
+            "--set model.generator.widths=[1000000,1000000]",
+            ["--set model.generator.widths", "parameters", "machine"],
+        ),
+        (
+            "--dry-run --set model.critic.widths=[1000000,1000000]",
+            ["--set model.critic.widths", "parameters", "machine"],
+        ),
+        (
+            "--set model.generator.widths=[1000000000]",
+            ["--set", "model.generator.widths", "1048576"],
+        ),
+        (
+            "--set model.generator.latent_size=1000000000 --set model.gan.latent.size=1000000000",
+            ["--set", "latent_size", "1048576"],
+        ),
+        (
+            "--preset dcgan --set model.generator.widths=[1000000,1000000]",
+            ["--set", "model.generator", "machine"],
+        ),
         ("--set data.size=30", ["data.size", "30", "power of two"]),
         ("--set data.channels=9", ["data.channels", "9", "4"]),
         (
@@ -97,7 +121,7 @@ fn flags() {
         &["--backend", unknown_backend],
         &["--backend", "compiled in"],
     );
-    checks.done(31);
+    checks.done(37);
 }
 
 #[test]
@@ -135,6 +159,16 @@ fn configuration_files() {
             "critic_optimizer.lr",
         ),
         (
+            "preset.json",
+            r#"{"model": {"preset": "foo"}}"#,
+            "no preset `foo`",
+        ),
+        (
+            "other.json",
+            r#"{"model": {"preset": "dcgan"}}"#,
+            "--preset vanilla",
+        ),
+        (
             "kind.json",
             r#"{"model": {"gan": {"critic_optimizer": {"kind": "adagrad", "lr": 1}}}}"#,
             "adagrad",
@@ -156,5 +190,5 @@ fn configuration_files() {
         &["--config", path.to_str().unwrap()],
         &["--config", "binary.json"],
     );
-    checks.done(12);
+    checks.done(14);
 }

@@ -12,7 +12,10 @@ use rand_distr::StandardNormal;
 /// independent; the same triple always gives the same numbers, so a resumed run needs no saved
 /// generator state.
 #[derive(Debug)]
-pub struct Stream(ChaCha8Rng);
+pub struct Stream {
+    generator: ChaCha8Rng,
+    blank: bool,
+}
 
 impl Stream {
     /// The stream number `index` for the purpose `name` in the run with `seed`.
@@ -21,12 +24,31 @@ impl Stream {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&index.to_le_bytes());
         key[16..24].copy_from_slice(&fnv1a(name.as_bytes()).to_le_bytes());
-        Self(ChaCha8Rng::from_seed(key))
+        Self {
+            generator: ChaCha8Rng::from_seed(key),
+            blank: false,
+        }
+    }
+
+    /// A stream to look at the shapes of a network with, before anybody knows whether it fits into
+    /// memory: tensors drawn from it, and weights that an [`Initializer`](crate::nn::Initializer) draws, are
+    /// a single 0 seen everywhere, and take no memory however large they are. Such a network is not to
+    /// be trained.
+    pub fn blank() -> Self {
+        Self {
+            blank: true,
+            ..Self::new(0, "blank", 0)
+        }
+    }
+
+    /// Whether it is [`blank`](Self::blank).
+    pub(crate) fn is_blank(&self) -> bool {
+        self.blank
     }
 
     /// A number in `[0, 1)`.
     pub fn unit(&mut self) -> f32 {
-        self.0.random()
+        self.generator.random()
     }
 
     /// A whole number in `0..bound`.
@@ -35,17 +57,19 @@ impl Stream {
     ///
     /// Panics if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        self.0.random_range(0..bound)
+        self.generator.random_range(0..bound)
     }
 
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
-        self.0.next_u64()
+        self.generator.next_u64()
     }
 
     /// `count` draws from N(0, 1).
     pub fn normals(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.0.sample(StandardNormal)).collect()
+        (0..count)
+            .map(|_| self.generator.sample(StandardNormal))
+            .collect()
     }
 
     /// `count` draws from U[low, high).
@@ -57,6 +81,9 @@ impl Stream {
 
     /// A tensor of N(0, 1).
     pub fn normal<const D: usize>(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
+        if self.blank {
+            return Tensor::<D>::zeros([1; D], device).expand(shape);
+        }
         let values = self.normals(shape.iter().product());
         Tensor::from_data(TensorData::new(values, shape), device)
     }
@@ -69,6 +96,9 @@ impl Stream {
         high: f32,
         device: &Device,
     ) -> Tensor<D> {
+        if self.blank {
+            return Tensor::<D>::zeros([1; D], device).expand(shape);
+        }
         let values = self.uniforms(shape.iter().product(), low, high);
         Tensor::from_data(TensorData::new(values, shape), device)
     }
@@ -92,6 +122,16 @@ mod tests {
         assert_ne!(draw(1, "critic", 2), draw(2, "critic", 2));
         assert_ne!(draw(1, "critic", 2), draw(1, "generator", 2));
         assert_ne!(draw(1, "critic", 2), draw(1, "critic", 3));
+    }
+
+    #[test]
+    fn a_blank_tensor_takes_no_memory() {
+        let device = Device::flex();
+        let shape = [1 << 20, 1 << 20]; // four terabytes
+        assert_eq!(Stream::blank().normal(shape, &device).dims(), shape);
+        let weight = crate::nn::Initializer::PyTorch;
+        let weight = weight.weight(shape, &mut Stream::blank(), &device);
+        assert_eq!(weight.val().dims(), shape);
     }
 
     #[test]

@@ -23,8 +23,11 @@ pub struct Summary {
     pub width: [usize; 2],
     /// Smallest and largest height among the decoded pictures, in pixels.
     pub height: [usize; 2],
-    /// Channels of the first picture.
+    /// Channels of the first picture, as the data set gives it out.
     pub channels: usize,
+    /// Smallest and largest number of channels among the decoded pictures as they are
+    /// [stored](Pictures::stored_channels).
+    pub stored_channels: [usize; 2],
     /// The names of the classes, if there are any.
     pub class_names: Option<Vec<String>>,
     /// Pictures per class, over all pictures; `None` without labels.
@@ -41,11 +44,16 @@ impl Summary {
     /// [`DataError::Config`] if the data set is empty, and whatever is wrong with a decoded picture.
     pub fn of(data: &dyn Pictures, limit: usize) -> Result<Self, DataError> {
         let pictures = spread(data, limit.max(1))?;
+        let stored = pictures
+            .iter()
+            .map(|(index, _)| data.stored_channels(*index))
+            .collect::<Result<Vec<usize>, DataError>>()?;
         let pictures: Vec<Picture> = pictures.into_iter().map(|(_, picture)| picture).collect();
-        let range = |side: fn(&Picture) -> usize| {
-            let sides = || pictures.iter().map(side);
-            [sides().min().unwrap_or(0), sides().max().unwrap_or(0)]
+        let span = |numbers: Vec<usize>| {
+            let ends = [numbers.iter().min(), numbers.iter().max()];
+            ends.map(|end| end.copied().unwrap_or(0))
         };
+        let range = |side: fn(&Picture) -> usize| span(pictures.iter().map(side).collect());
         let class_names = data.class_names();
         Ok(Self {
             name: data.name(),
@@ -54,10 +62,20 @@ impl Summary {
             width: range(|picture| picture.width),
             height: range(|picture| picture.height),
             channels: pictures[0].channels,
+            stored_channels: span(stored),
             label_histogram: histogram(data, class_names.as_ref().map_or(0, Vec::len)),
             class_names,
             fingerprint: data.fingerprint(),
         })
+    }
+
+    /// What differs among the decoded pictures as they are stored: `size`, `colours`, both or nothing.
+    pub fn differences(&self) -> Vec<&'static str> {
+        let differs = |[low, high]: [usize; 2]| low != high;
+        let size = differs(self.width) || differs(self.height);
+        let all = [(size, "size"), (differs(self.stored_channels), "colours")];
+        let found = all.into_iter().filter(|(differs, _)| *differs);
+        found.map(|(_, what)| what).collect()
     }
 
     /// What a person should know before training, one sentence each; empty if all is well.
@@ -106,6 +124,10 @@ impl fmt::Display for Summary {
             other => format!("{other} channels"),
         };
         let (width, height) = (span(self.width), span(self.height));
+        let of = match self.decoded < self.count && !self.differences().is_empty() {
+            true => format!(" (of {} looked at)", self.decoded),
+            false => String::new(),
+        };
         let noun = if self.count == 1 {
             "picture"
         } else {
@@ -113,7 +135,7 @@ impl fmt::Display for Summary {
         };
         write!(
             f,
-            "{}: {} {noun}, {width} x {height} pixels, {channels}",
+            "{}: {} {noun}, {width} x {height} pixels, {channels}{of}",
             self.name, self.count
         )?;
         if let Some(histogram) = &self.label_histogram {
@@ -331,6 +353,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("fingerprint  0123456789abcdef\n"), "{text}");
+        let summary = Summary::of(&empty, 10).unwrap();
+        assert_eq!(summary.differences(), ["size"]);
         assert!(
             text.ends_with("warning: class without a picture: dog"),
             "{text}"

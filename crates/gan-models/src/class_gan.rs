@@ -15,6 +15,7 @@ pub use config::{ClassCriticConfig, ClassGeneratorConfig, ClassInput};
 pub use networks::{ClassGenerator, EmbeddedGenerator, HeadedCritic, ImageClassCritic};
 
 use crate::model::{Model, Rows};
+use crate::player_size::PlayerSize;
 use crate::preset::{check_batch, check_total_kimg};
 
 /// The game that a [`ClassGanConfig`] makes.
@@ -115,6 +116,15 @@ impl Model for ClassGanConfig {
             Condition::Classes { count } => count,
             Condition::Code { .. } => 0,
         }
+    }
+
+    fn player_sizes(&self, device: &Device) -> Result<[PlayerSize; 2], ConfigError> {
+        self.validate()?;
+        let (device, blank) = (device.clone().autodiff(), &mut Stream::blank());
+        let (latent, width) = (self.gan.latent.size(), self.condition.width());
+        let generator = self.generator.init(latent, width, blank, &device);
+        let critic = self.critic.init(width, blank, &device);
+        Ok(PlayerSize::of_both(&self.gan, &generator, &critic))
     }
 
     fn init(&self, seed: u64, device: &Device) -> Result<ImageClassGan, ConfigError> {

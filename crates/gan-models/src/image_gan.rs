@@ -11,6 +11,7 @@ use gan_core::sample::LatentPrior;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
+use crate::player_size::PlayerSize;
 use crate::preset::{check_batch, check_total_kimg};
 
 /// The game that an [`ImageGanConfig`] makes.
@@ -149,6 +150,14 @@ impl Model for ImageGanConfig {
 
     fn is_convolutional(&self) -> bool {
         matches!(self.generator, ImageGeneratorConfig::Conv(_))
+    }
+
+    fn player_sizes(&self, device: &Device) -> Result<[PlayerSize; 2], ConfigError> {
+        self.validate()?;
+        let (device, blank) = (device.clone().autodiff(), &mut Stream::blank());
+        let generator = self.generator.init(blank, &device);
+        let critic = self.critic.init(blank, &device);
+        Ok(PlayerSize::of_both(&self.gan, &generator, &critic))
     }
 
     fn init(&self, seed: u64, device: &Device) -> Result<ImageGan, ConfigError> {

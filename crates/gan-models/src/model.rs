@@ -11,6 +11,8 @@ use gan_core::sample::LatentPrior;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::player_size::PlayerSize;
+
 /// What a generator of a model takes, in two parts, because one walks along great circles from
 /// latent to latent and in straight lines from class to class.
 #[derive(Clone, Debug)]
@@ -83,6 +85,14 @@ pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'sta
     fn num_labels(&self) -> usize {
         0
     }
+
+    /// How large both players will be, generator first. Nothing of that size is made, so it can be asked
+    /// of a model that no memory could hold. `device` is where weights would be made.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not valid.
+    fn player_sizes(&self, device: &Device) -> Result<[PlayerSize; 2], ConfigError>;
 
     /// The game before its first round.
     ///

@@ -1,18 +1,19 @@
 //! The game of two players who know classes or codes.
 
 mod parts;
+mod verdicts;
 
 use burn::prelude::*;
 
-use self::parts::{CriticStep, Rows, Samples, judge_both};
+use self::parts::{CriticStep, Rows, Samples};
 use super::gan::terms::{Ask, Seen, Terms};
 use super::gan::{Draws, unless_broken};
 use super::pair::{Pair, part_size};
 use super::{Clock, Ema, Game, GanConfig, Player, Report, SampleRequest, State, StateError};
 use crate::error::ConfigError;
 use crate::loss::Objective;
-use crate::nn::{BoundCritic, ClassCritic, Generator, one_hot};
-use crate::penalty::{Penalty, PenaltyPoints, clip_weights};
+use crate::nn::{ClassCritic, Generator, one_hot};
+use crate::penalty::clip_weights;
 use crate::rng::Stream;
 use crate::sample::Condition;
 
@@ -124,8 +125,8 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let fake = noisy(images, &rows.classes);
         let real = noisy(real.images, &real.classes);
         let seen = [&real, &fake].map(|samples| samples.changed(|x| draws.warp(x)));
+        let ((on_real, on_fake), penalty) = self.judge_both(&seen, [&real, &fake], clock, draws);
         let critic = self.pair.critic.module();
-        let (on_real, on_fake) = judge_both(critic, &seen[0], &seen[1]);
         let scores = [&on_real, &on_fake].map(|verdict| verdict.score.primal.clone());
         let [r, f] = scores.clone();
         let loss = self.objective.critic_loss(r, f);
@@ -134,7 +135,6 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let alone = critic.real_loss(&real.images, &mut draws.alone);
 
         let terms = self.critic_terms(scores.clone(), seen, rows.latents, clock, draws);
-        let penalty = self.penalty(real, fake, clock, draws);
         let mut total = loss;
         for term in [&class, &alone, &terms].into_iter().flatten() {
             total = total + term.clone();
@@ -239,30 +239,6 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let total = unless_broken(total) * Tensor::from_inner(healthy);
         let step = self.pair.generator.minimize(total);
         report.with("generator_gradient", step.gradient_norm)
-    }
-
-    /// The penalty with its weight, in rounds that have one. Between real and generated pictures the
-    /// critic is asked about the classes of the real ones.
-    fn penalty(
-        &self,
-        real: Samples,
-        fake: Samples,
-        clock: &Clock,
-        draws: &mut Draws,
-    ) -> Option<Penalty> {
-        let config = self.config.penalty?;
-        if !clock.every(config.every) {
-            return None;
-        }
-        let points = config.rule.points();
-        let classes = match points {
-            PenaltyPoints::Fake => fake.classes,
-            _ => real.classes,
-        };
-        let points = points.draw(real.images, fake.images, &mut draws.penalty);
-        let critic = self.pair.critic.module().clone();
-        let bound = BoundCritic { critic, classes };
-        Some(draws.penalize(&config, &bound, points).1)
     }
 
     fn rows(&self, count: usize, draws: &mut Draws, classes: &mut Stream) -> Rows {

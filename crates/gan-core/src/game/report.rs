@@ -26,6 +26,11 @@ impl Report {
         self.0.iter().map(|(name, _)| *name)
     }
 
+    /// The scalars by name, still on the device.
+    pub(crate) fn scalars(&self) -> &[(&'static str, Tensor<1>)] {
+        &self.0
+    }
+
     /// Waits for the device and reads every scalar.
     pub fn read(&self) -> Vec<(&'static str, f32)> {
         self.0

@@ -91,6 +91,9 @@ impl Initializer {
         stream: &mut Stream,
         device: &Device,
     ) -> Param<Tensor<D>> {
+        if stream.is_blank() {
+            return blank_parameter(shape, device);
+        }
         let count = shape.iter().product();
         let normals = |stream: &mut Stream, std: f64| scaled(stream.normals(count), std);
         let uniforms =
@@ -115,6 +118,9 @@ impl Initializer {
         stream: &mut Stream,
         device: &Device,
     ) -> Param<Tensor<1>> {
+        if stream.is_blank() {
+            return blank_parameter([size], device);
+        }
         let values = match self {
             Self::PyTorch => {
                 let bound = (fan_in as f32).sqrt().recip();
@@ -132,6 +138,9 @@ impl Initializer {
         stream: &mut Stream,
         device: &Device,
     ) -> Param<Tensor<1>> {
+        if stream.is_blank() {
+            return blank_parameter([size], device);
+        }
         let values = match self {
             Self::Dcgan => stream
                 .normals(size)
@@ -156,6 +165,15 @@ pub(crate) fn parameter<const D: usize>(
     device: &Device,
 ) -> Param<Tensor<D>> {
     Param::from_data(TensorData::new(values, shape), device)
+}
+
+/// A parameter of this shape and no memory, from a [`Stream::blank`].
+fn blank_parameter<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    let zero = Tensor::<D>::zeros([1; D], device).expand(shape);
+    Param::from_tensor(match device.is_autodiff() {
+        true => zero.require_grad(),
+        false => zero,
+    })
 }
 
 fn scaled(mut values: Vec<f32>, factor: f64) -> Vec<f32> {

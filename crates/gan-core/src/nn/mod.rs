@@ -68,7 +68,7 @@ pub use self_attention::{SelfAttention, SelfAttentionConfig};
 pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has_spectral_norms};
 pub(crate) use spectral::{matrix, out_axis};
 pub use stem::{Stem, StemLayer};
-pub use traits::{BoundCritic, ClassCritic, Critic, Generator, Verdict};
+pub use traits::{ClassCritic, Critic, Generator, Verdict};
 
 use crate::error::ConfigError;
 

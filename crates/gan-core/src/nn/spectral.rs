@@ -35,6 +35,12 @@ impl SpectralNormConfig {
         out_axis: usize,
         stream: &mut Stream,
     ) -> SpectralNorm {
+        if stream.is_blank() {
+            let u = Tensor::zeros([weight.dims()[out_axis]], &weight.device());
+            return SpectralNorm {
+                u: RunningState::new(u),
+            };
+        }
         let weight = matrix(weight.detach(), out_axis);
         let [out, _] = weight.dims();
         let first = unit(stream.normal([1, out], &weight.device()));

@@ -1,6 +1,6 @@
 //! What a game asks of its players.
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::Module;
 use burn::prelude::*;
 
 use crate::dual::Dual;
@@ -73,7 +73,7 @@ impl Verdict {
 ///
 /// Classes are rows over the classes, `[batch, classes]`, with a single 1 each
 /// ([`one_hot`](super::one_hot)); for codes that nobody labelled (InfoGAN), rows of the code.
-pub trait ClassCritic: Module + ModuleDisplay {
+pub trait ClassCritic: Module {
     /// What it says about pictures `[batch, channels, height, width]` of `classes`. With a direction
     /// on the pictures, the derivative of the score comes back as the tangent.
     fn judge(&self, x: Dual<4>, classes: &Tensor<2>) -> Verdict;
@@ -105,25 +105,5 @@ pub trait ClassCritic: Module + ModuleDisplay {
     fn generator_class_loss(&self, fake: &Verdict, classes: &Tensor<2>) -> Option<Tensor<1>> {
         let _ = (fake, classes);
         None
-    }
-}
-
-/// A class critic with the classes it is asked about: a critic that can be penalised.
-#[derive(Module, Debug)]
-pub struct BoundCritic<C: ClassCritic> {
-    /// The critic.
-    pub critic: C,
-    /// `[batch, classes]`.
-    #[module(skip)]
-    pub classes: Tensor<2>,
-}
-
-impl<C: ClassCritic> Critic<4> for BoundCritic<C> {
-    fn score(&self, x: Dual<4>) -> Dual<2> {
-        self.critic.judge(x, &self.classes).score
-    }
-
-    fn couples_samples(&self) -> bool {
-        self.critic.couples_samples()
     }
 }

@@ -76,6 +76,15 @@ impl OptimizerConfig {
         }
     }
 
+    /// Numbers that it remembers for every parameter.
+    pub fn moment_count(&self) -> usize {
+        match self {
+            Self::Adam { .. } | Self::AdamW { .. } => 2,
+            Self::RmsProp { .. } => 1,
+            Self::Sgd { momentum, .. } => usize::from(*momentum != 0.0),
+        }
+    }
+
     /// Says what is wrong with the numbers.
     ///
     /// # Errors

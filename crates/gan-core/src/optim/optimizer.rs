@@ -125,16 +125,6 @@ impl Optimizer {
     }
 }
 
-impl OptimizerConfig {
-    fn moment_count(&self) -> usize {
-        match self {
-            Self::Adam { .. } | Self::AdamW { .. } => 2,
-            Self::RmsProp { .. } => 1,
-            Self::Sgd { momentum, .. } => usize::from(*momentum != 0.0),
-        }
-    }
-}
-
 impl Update<'_> {
     /// The flat parameter after the step. Both tensors are off the tape.
     pub(crate) fn apply(

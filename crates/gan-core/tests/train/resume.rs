@@ -68,6 +68,22 @@ fn a_run_leaves_what_it_promises() {
     );
 }
 
+/// Lines are after rounds 3, 5, 8, 10, 13, 15, …; a penalty is reported by the first and the fourteenth.
+#[test]
+fn what_a_logged_round_does_not_report_is_logged_with_its_latest_value() {
+    let root = tempfile::tempdir().unwrap();
+    let run = create(root.path());
+    play(&run, &mut Toy::new(), None).0.unwrap();
+    let log = read_log(&run.log()).unwrap();
+    let having: Vec<u64> = log
+        .iter()
+        .filter(|line| line.values.contains_key("penalty"))
+        .map(|line| line.round)
+        .collect();
+    assert_eq!(having, [3, 15]);
+    assert!(log.iter().all(|line| line.values.contains_key("critic")));
+}
+
 #[test]
 fn a_crash_after_any_round_leaves_no_trace() {
     let expected = uninterrupted();

@@ -22,6 +22,9 @@ use gan_core::train::{
 
 pub const SEED: u64 = 7;
 pub const BATCH: usize = 10;
+/// Rounds from one that reports a penalty to the next. The second one comes after a line of the log and
+/// before a checkpoint, so that a run which goes on from there must remember it.
+pub const RARE: u64 = 13;
 
 /// Whether the loss of a round is NaN, from its number and the scale of the learning rate.
 pub type Poison = fn(u64, f64) -> bool;
@@ -95,7 +98,10 @@ impl Game for Toy {
         let loss = (critic.forward(fake).tanh() - critic.forward(real).tanh()).mean() * bad;
         let mut report = Report::default().with("critic", loss.clone());
         let step = self.critic.minimize(loss);
-        report = report.with("critic_gradient", step.gradient_norm);
+        report = report.with("critic_gradient", step.gradient_norm.clone());
+        if clock.every(RARE) {
+            report = report.with("penalty", step.gradient_norm * 2.0);
+        }
 
         let z = stream.normal([BATCH, 3], &device);
         let fake = self.generator.module().forward(z);

@@ -80,28 +80,20 @@ fn encode(path: &Path, picture: &Picture) -> Result<Vec<u8>, DataError> {
     Ok(bytes.into_inner())
 }
 
-/// Writes the pictures of a batch into a folder, which is made if need be: `000000.png`,
-/// `000001.png`, …, counting from `first`, so that several batches go into one folder.
+/// Writes pictures into a folder, which is made if need be, under the names that come with them.
 /// The files are whole even if the program is killed, but are not synced to the disk one by one.
-///
-/// # Shapes
-///
-/// - images: `[batch, channels, height, width]`, 1, 3 or 4 channels
 ///
 /// # Errors
 ///
 /// As for [`write_picture`]; [`DataError::Io`] if the folder cannot be made.
-pub fn write_pictures(
+pub fn write_pictures<'a>(
     folder: impl AsRef<Path>,
-    images: &Tensor<4>,
-    range: PixelRange,
-    first: usize,
+    pictures: impl IntoIterator<Item = (&'a str, &'a Picture)>,
 ) -> Result<(), DataError> {
     let folder = folder.as_ref();
-    let pictures = pictures_from(images, range)?;
     fs::create_dir_all(folder).map_err(|e| DataError::io(folder, "create the folder", e))?;
-    for (index, picture) in pictures.iter().enumerate() {
-        let path = folder.join(format!("{:06}.png", first + index));
+    for (name, picture) in pictures {
+        let path = folder.join(name);
         write_unsynced(&path, &encode(&path, picture)?)?;
     }
     Ok(())
@@ -138,25 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_pictures_counts_on() {
+    fn pictures_of_a_folder_have_the_names_they_were_given() {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("a/b");
-        write_pictures(&inner, &images(), PixelRange::Unit, 0).unwrap();
-        write_pictures(&inner, &images(), PixelRange::Unit, 2).unwrap();
-        let mut names: Vec<_> = fs::read_dir(&inner)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        assert_eq!(
-            names,
-            ["000000.png", "000001.png", "000002.png", "000003.png"]
-        );
-        let read = image::open(inner.join("000003.png")).unwrap();
-        assert_eq!(
-            read.as_bytes(),
-            pictures_from(&images(), PixelRange::Unit).unwrap()[1].pixels
-        );
+        let pictures = pictures_from(&images(), PixelRange::Unit).unwrap();
+        write_pictures(&inner, [("x.png", &pictures[0])]).unwrap();
+        write_pictures(&inner, [("y.png", &pictures[1])]).unwrap();
+        for (name, picture) in ["x.png", "y.png"].iter().zip(&pictures) {
+            let read = image::open(inner.join(name)).unwrap();
+            assert_eq!(read.as_bytes(), picture.pixels);
+        }
     }
 
     #[test]
@@ -164,9 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, b"x").unwrap();
-        let error = write_pictures(&path, &images(), PixelRange::Unit, 0)
-            .unwrap_err()
-            .to_string();
+        let error = write_pictures(&path, []).unwrap_err().to_string();
         assert!(error.contains("file: cannot create the folder"), "{error}");
     }
 

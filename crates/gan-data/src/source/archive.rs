@@ -230,6 +230,11 @@ impl Pictures for ImageArchive {
         self.labels.as_ref().map(|labels| labels[index])
     }
 
+    fn stored_channels(&self, index: usize) -> Result<usize, DataError> {
+        let entry = &self.entries[index];
+        probe_channels(&shown(&self.path, &entry.name), &self.read(entry)?)
+    }
+
     fn fingerprint(&self) -> String {
         let compute = || {
             let mut hash = Sha256::new();

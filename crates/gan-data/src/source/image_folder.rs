@@ -193,6 +193,11 @@ impl Pictures for ImageFolder {
         self.labels.as_ref().map(|labels| labels[index])
     }
 
+    fn stored_channels(&self, index: usize) -> Result<usize, DataError> {
+        let path = &self.files[index];
+        probe_channels(path, &read_file(path)?)
+    }
+
     fn fingerprint(&self) -> String {
         let compute = || {
             let mut hash = Sha256::new();
@@ -330,6 +335,8 @@ mod tests {
         };
         let set = ImageFolder::open(folder.path(), options).unwrap();
         assert_eq!(set.get(1).unwrap().pixels, [5; 3]);
+        let stored = [0, 1].map(|index| set.stored_channels(index).unwrap());
+        assert_eq!(stored, [3, 1]);
     }
 
     #[test]

@@ -45,6 +45,16 @@ pub trait Pictures: Dataset<Picture, DataError> {
     /// Panics if `index` is not less than the number of pictures.
     fn label(&self, index: usize) -> Option<usize>;
 
+    /// The channels of a picture where it is kept, 1 to 4; a source that converts them gives out others.
+    /// Default: those that it gives out.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    fn stored_channels(&self, index: usize) -> Result<usize, DataError> {
+        Ok(self.get(index)?.channels)
+    }
+
     /// A SHA-256 in lower case hexadecimal that changes when the content does.
     ///
     /// Each source documents what it covers. It may read many files the first time; sources keep
@@ -66,6 +76,10 @@ where
 
     fn label(&self, index: usize) -> Option<usize> {
         self.as_ref().label(index)
+    }
+
+    fn stored_channels(&self, index: usize) -> Result<usize, DataError> {
+        self.as_ref().stored_channels(index)
     }
 
     fn fingerprint(&self) -> String {

@@ -135,6 +135,39 @@ fn every_head_plays_two_rounds_and_all_parameters_move() {
     }
 }
 
+/// R1 has the verdict on the reals, and R2 that on the generated pictures, from the pass of the penalty: one
+/// of no weight must leave the round as it is.
+#[test]
+fn verdicts_from_the_pass_of_a_penalty_are_those_of_the_loss() {
+    // A critic that looks at pictures one by one, one that compares them, and one that learns classes.
+    for name in ["sngan", "projection", "acgan"] {
+        let played = |rule: Option<PenaltyRule>| {
+            let mut config = small(name);
+            config.gan.penalty = rule.map(|rule| PenaltyConfig { rule, every: 1 });
+            let mut game = config.init(1, &Device::flex()).unwrap();
+            let clock = Clock::new(1);
+            let report = game.round(labelled(&clock, image(), config.batch_size), &clock);
+            let mut values = report.read();
+            values.retain(|(name, _)| *name != "penalty");
+            values
+        };
+        let wanted = played(None);
+        for rule in [
+            PenaltyRule::R1 { gamma: 0.0 },
+            PenaltyRule::R2 { gamma: 0.0 },
+            PenaltyRule::WganLp { lambda: 0.0 },
+        ] {
+            let found = played(Some(rule));
+            assert_eq!(found.len(), wanted.len());
+            for ((key, found), (other, wanted)) in found.iter().zip(&wanted) {
+                assert_eq!(key, other);
+                let close = (found - wanted).abs() < 1e-5 * wanted.abs().max(1.0);
+                assert!(close, "{name}, {rule:?}: {key} is {found}, not {wanted}");
+            }
+        }
+    }
+}
+
 fn assert_goes_on_after_a_restore(config: &ClassGanConfig) {
     let device = Device::flex();
     let mut whole = config.init(1, &device).unwrap();

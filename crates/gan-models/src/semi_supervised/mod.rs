@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::class_gan::{ClassCriticConfig, ClassInput, ImageClassCritic};
 use crate::model::Model;
+use crate::player_size::PlayerSize;
 use crate::preset::{check_batch, check_total_kimg, plain_game};
 
 /// The game that a [`SemiSupervisedConfig`] makes.
@@ -167,6 +168,14 @@ impl Model for SemiSupervisedConfig {
 
     fn num_labels(&self) -> usize {
         self.classes
+    }
+
+    fn player_sizes(&self, device: &Device) -> Result<[PlayerSize; 2], ConfigError> {
+        self.validate()?;
+        let (device, blank) = (device.clone().autodiff(), &mut Stream::blank());
+        let generator = self.generator.init(blank, &device);
+        let critic = self.critic.init(self.classes, blank, &device);
+        Ok(PlayerSize::of_both(&self.gan, &generator, &critic))
     }
 
     fn init(&self, seed: u64, device: &Device) -> Result<ImageSemiSupervised, ConfigError> {

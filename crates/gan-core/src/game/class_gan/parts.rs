@@ -2,8 +2,6 @@
 
 use burn::prelude::*;
 
-use crate::nn::{ClassCritic, Verdict};
-
 /// What a critic step has to say; all `[1]` and off the tape.
 pub(super) struct CriticStep {
     pub(super) loss: Tensor<1>,
@@ -41,21 +39,4 @@ impl Rows {
     pub(super) fn row(&self) -> Tensor<2> {
         Tensor::cat(vec![self.latents.clone(), self.classes.clone()], 1)
     }
-}
-
-/// The verdicts on both, in one pass where samples do not see each other.
-pub(super) fn judge_both<C: ClassCritic>(
-    critic: &C,
-    real: &Samples,
-    fake: &Samples,
-) -> (Verdict, Verdict) {
-    let judge = |samples: &Samples| critic.judge(samples.images.clone().into(), &samples.classes);
-    if critic.couples_samples() {
-        return (judge(real), judge(fake));
-    }
-    let both = Samples {
-        images: Tensor::cat(vec![real.images.clone(), fake.images.clone()], 0),
-        classes: Tensor::cat(vec![real.classes.clone(), fake.classes.clone()], 0),
-    };
-    judge(&both).split(real.images.dims()[0])
 }

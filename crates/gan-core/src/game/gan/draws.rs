@@ -1,11 +1,12 @@
 //! The random numbers of a round.
 
+use burn::module::Module;
 use burn::prelude::*;
 
 use super::GanConfig;
 use crate::augment::Warp;
+use crate::dual::Dual;
 use crate::game::Clock;
-use crate::nn::Critic;
 use crate::penalty::{Penalty, PenaltyConfig, judge_and_penalize};
 use crate::rng::Stream;
 
@@ -46,15 +47,16 @@ impl Draws {
         x + noise * self.noise_std
     }
 
-    /// What the critic says at `points`, which it sees through the warp of the round, and the penalty
-    /// there with its weight.
-    pub(in crate::game) fn penalize<C: Critic<D>, const D: usize>(
+    /// What `score` makes of the critic at `points`, which it sees through the warp of the round, and
+    /// the penalty there with its weight. `score` is called twice; the second time is on the tape.
+    pub(in crate::game) fn penalize<C: Module, const D: usize>(
         &self,
         config: &PenaltyConfig,
         critic: &C,
         points: Tensor<D>,
+        score: impl Fn(&C, Dual<D>) -> Dual<2>,
     ) -> (Tensor<2>, Penalty) {
-        let judge = |critic: &C, x| critic.score(self.warp.apply_to_samples(x));
+        let judge = |critic: &C, x| score(critic, self.warp.apply_to_samples(x));
         judge_and_penalize(&config.rule, config.every as f64, critic, points, judge)
     }
 

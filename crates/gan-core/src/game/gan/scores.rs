@@ -25,7 +25,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let place = config.rule.points();
         let [real, fake] = samples;
         let points = place.draw(real, fake, &mut draws.penalty);
-        let (at_points, penalty) = draws.penalize(&config, critic, points);
+        let (at_points, penalty) = draws.penalize(&config, critic, points, C::score);
         let scores = match place {
             PenaltyPoints::Real => [at_points, critic.score(seen_fake.into()).primal],
             PenaltyPoints::Fake => [critic.score(seen_real.into()).primal, at_points],

@@ -1,9 +1,11 @@
 //! Writes `log.jsonl`.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::game::Game;
@@ -14,13 +16,39 @@ use crate::train::{Context, Every, Hook, TrainError};
 /// Writes what rounds report to `log.jsonl`, one [`LogEntry`] per line, and how fast they were to
 /// `timing.jsonl`.
 ///
+/// A line holds the values of one round. What that round does not report, such as a penalty of every
+/// sixteenth round, is there with its latest value since the line before, if it had one.
+///
 /// `log.jsonl` is the same in every run of the same configuration; `timing.jsonl` has all there is
 /// about time, and keeps the lines of rounds that had to be played again.
 #[derive(Debug)]
 pub struct Log {
     every: Every,
     files: Option<Files>,
+    /// The latest values since the last line.
+    since: BTreeMap<String, Latest>,
 }
+
+/// A value of a round after the last line.
+#[derive(Debug)]
+enum Latest {
+    /// `[1]`, left on the device until it is wanted: reading waits.
+    Reported(Box<Tensor<1>>),
+    /// From a checkpoint.
+    Saved(f32),
+}
+
+impl Latest {
+    fn read(&self) -> f32 {
+        match self {
+            Self::Reported(value) => (**value).clone().into_scalar::<f32>(),
+            Self::Saved(value) => *value,
+        }
+    }
+}
+
+/// What a checkpoint calls a value of a round after the last line.
+const SAVED: &str = "log.since.";
 
 #[derive(Debug)]
 struct Files {
@@ -43,7 +71,11 @@ pub(crate) struct Timing {
 impl Log {
     /// A line every so often; see [`TrainConfig::log_every`](crate::train::TrainConfig::log_every).
     pub fn new(every: Every) -> Self {
-        Self { every, files: None }
+        Self {
+            every,
+            files: None,
+            since: BTreeMap::new(),
+        }
     }
 }
 
@@ -69,10 +101,21 @@ impl<G: Game> Hook<G> for Log {
 
     fn after_round(&mut self, context: &mut Context<'_, G>) -> Result<ControlFlow<()>, TrainError> {
         if !context.fires(self.every) {
+            for (name, value) in context.report.scalars() {
+                let value = Latest::Reported(Box::new(value.clone()));
+                self.since.insert((*name).to_owned(), value);
+            }
             return Ok(ControlFlow::Continue(()));
         }
         let files = self.files.as_mut().expect("hooks begin before rounds");
-        let entry = LogEntry::new(&context.clock, context.values());
+        let since = std::mem::take(&mut self.since);
+        let reported = |name: &str| context.report.names().any(|other| other == name);
+        let rare: Vec<(&str, f32)> = since
+            .iter()
+            .filter(|(name, _)| !reported(name))
+            .map(|(name, value)| (name.as_str(), value.read()))
+            .collect();
+        let entry = LogEntry::new(&context.clock, &[context.values(), &rare].concat());
         files.log.write(&entry).map_err(error(&context.run.log()))?;
         let seconds = files.begin.elapsed().as_secs_f64();
         let timing = Timing {
@@ -93,5 +136,19 @@ impl<G: Game> Hook<G> for Log {
             files.log.sync().map_err(error(&context.run.log()))?;
         }
         Ok(())
+    }
+
+    fn save(&self, numbers: &mut BTreeMap<String, f64>) {
+        for (name, value) in &self.since {
+            numbers.insert(format!("{SAVED}{name}"), value.read().into());
+        }
+    }
+
+    fn restore(&mut self, numbers: &BTreeMap<String, f64>) {
+        let saved = numbers.range(SAVED.to_owned()..);
+        self.since = saved
+            .map_while(|(key, value)| Some((key.strip_prefix(SAVED)?, *value as f32)))
+            .map(|(name, value)| (name.to_owned(), Latest::Saved(value)))
+            .collect();
     }
 }
