@@ -47,7 +47,7 @@ fn evaluations() {
         ("--real good --fake broken", &["--fake", "042.png"]),
         ("--real broken --fake good", &["--real", "042.png"]),
         (
-            "--real good --fake good.zip",
+            "--real good --fake good.zip --allow-few",
             &["--fake", "good.zip", "b.jpg"],
         ),
         (
