@@ -12,7 +12,7 @@ use burn::tensor::TensorData;
 use gan_core::game::{Clock, restore_module};
 use gan_core::nn::{ConvCritic, ImageCritic, ImageCriticConfig, ImageShape};
 use gan_core::rng::Stream;
-use gan_core::sample::{LatentPath, walk};
+use gan_core::sample::{LatentPath, LatentPrior, walk};
 use gan_core::train::RunDir;
 use gan_core::weights::{SpectralNorms, WeightsFile, from_state_dict, state_dict};
 use gan_data::source::Pictures;
@@ -224,6 +224,16 @@ impl Trained {
     /// if there are classes.
     pub fn rows(&self, seeds: &[u64], classes: &[usize]) -> Tensor<2> {
         self.drawing.rows(seeds, classes, None).joined()
+    }
+
+    /// The same in its two parts.
+    pub(crate) fn parts(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Rows {
+        self.drawing.rows(seeds, classes, truncation)
+    }
+
+    /// Where its latents come from.
+    pub(crate) fn latent(&self) -> LatentPrior {
+        self.drawing.latent()
     }
 
     /// The configuration of the model as JSON: the part `model` of `config.json`.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gan_metrics::features::{FeatureNetwork, FeaturesConfig, ResizeMode};
-use gan_metrics::suite::Metric;
 
+use super::asked::Asked;
 use crate::cli;
 use crate::trained::Which;
 
@@ -21,7 +21,7 @@ pub struct EvaluateArgs {
     /// Generated pictures: the same kinds of files, or a run
     #[arg(long, value_name = "PATH")]
     pub fake: Option<PathBuf>,
-    /// Generated pictures, at most [default: 10000]
+    /// Generated pictures, pairs or paths, at most [default: 10000]
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = cli::count, allow_negative_numbers = true, hide_default_value = true)]
     pub num: usize,
     /// Real pictures, at most [default: 60000 with digits and cifar, else as many as --num]
@@ -40,10 +40,11 @@ pub struct EvaluateArgs {
     /// truncation, instead of those of the training
     #[arg(long, value_name = "N", value_parser = cli::count, allow_negative_numbers = true)]
     pub standing_statistics: Option<usize>,
-    /// Scores, of fid, kid, pr, dc, is, classes, accuracy, intra, authenticity [default: all that the features and
-    /// the pictures allow]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
-    pub metrics: Vec<Metric>,
+    /// Scores: of sets, fid, kid, pr, dc, is, classes, accuracy, intra, authenticity; of pairs of pictures in
+    /// the same order, lpips, psnr, ssim, ms-ssim; of paths between latents of a run, ppl (in LPIPS) and
+    /// ppl-digits (in digit features) [default: all of sets that the features and the pictures allow]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Asked::parse)]
+    pub metrics: Vec<Asked>,
     /// What scores are computed from: digits (in the program), cifar (with --weights, or untrained),
     /// inception or vgg (with --weights)
     /// [default: digits, or inception with --weights]
@@ -52,7 +53,14 @@ pub struct EvaluateArgs {
     /// The file of weights of inception, vgg or cifar
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// SHA-256 of a weights file of your own, or any [default: that of the published file]
+    /// Weights of torchvision's VGG16, vgg16-397923af.pth: for lpips and ppl
+    #[arg(long, value_name = "FILE")]
+    pub lpips_vgg: Option<PathBuf>,
+    /// Weights of LPIPS 0.1, weights/v0.1/vgg.pth of the package lpips: for lpips and ppl
+    #[arg(long, value_name = "FILE")]
+    pub lpips_weights: Option<PathBuf>,
+    /// SHA-256 of a weights file of your own, or any, which allows other files of LPIPS as well [default: that
+    /// of the published file]
     #[arg(long, value_name = "SHA256")]
     pub checksum: Option<String>,
     /// How pictures are resized for inception and vgg: pytorch-fid, clean or legacy-tensorflow
@@ -89,12 +97,6 @@ impl EvaluateArgs {
             resize: self.resize,
         }
     }
-}
-
-fn metric(text: &str) -> Result<Metric, String> {
-    let names = Metric::ALL.map(Metric::name).join(", ");
-    text.parse()
-        .map_err(|_| format!("there is no such metric; use some of {names}"))
 }
 
 fn network(text: &str) -> Result<FeatureNetwork, String> {

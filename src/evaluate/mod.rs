@@ -1,12 +1,18 @@
 //! Scores of pictures: in training, and afterwards by the program `evaluate`.
 
 mod arguments;
+mod asked;
 mod neighbours;
+mod pairs;
+mod path_length;
 mod program;
+mod report;
 mod sets;
 mod training;
 
 pub use arguments::EvaluateArgs;
-pub use program::{Report, run};
+pub use asked::{Asked, PathDistance};
+pub use program::run;
+pub use report::Report;
 pub use training::EvaluateConfig;
 pub(crate) use training::{Judge, default_config};

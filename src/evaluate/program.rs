@@ -1,21 +1,26 @@
 //! The program `evaluate`.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use gan_core::train::{Better, RunDir, write_report};
+use gan_core::nn::ImageShape;
+use gan_core::train::{RunDir, write_report};
 use gan_data::io::{write_atomically, write_picture};
-use gan_data::source::{Split, open};
 use gan_data::{ChannelMode, Picture};
-use gan_metrics::features::{FeatureNetwork, Features};
+use gan_metrics::error::MetricError;
+use gan_metrics::features::{
+    DigitFeatures, FeatureNetwork, Features, Lpips, PictureDistance, PictureShape,
+};
 use gan_metrics::score::FrechetConfig;
-use gan_metrics::suite::{Metric, Score, SetStatistics, SuiteConfig, evaluate};
-use serde::Serialize;
+use gan_metrics::suite::{Metric, SetStatistics, SuiteConfig, check_counts, evaluate};
 
 use super::EvaluateArgs;
+use super::asked::{PathDistance, Wanted};
 use super::neighbours::picture_of_neighbours;
-use super::sets::{Drawn, FAKE, PictureSet, Question, Stored, collect};
+use super::pairs::score_pairs;
+use super::path_length::score_paths;
+use super::report::{Report, SetReport, show};
+use super::sets::{Drawn, FAKE, PictureSet, Question, Stored, collect, opened};
 use crate::Failure;
 use crate::backend::Backend;
 use crate::next;
@@ -26,52 +31,6 @@ use crate::trained::Trained;
 /// Real pictures that are looked at if nobody says how many: all of MNIST, with features that take
 /// seconds for them.
 const NUM_REAL: usize = 60_000;
-
-/// The scores of a set of pictures, and how they were made.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// What was compared with what.
-    pub real: SetReport,
-    /// What was scored.
-    pub fake: SetReport,
-    /// The features, with weights and resizing.
-    pub features: String,
-    /// The scores.
-    pub scores: Vec<Score>,
-}
-
-/// A set of pictures in a [`Report`].
-#[derive(Clone, Debug, Serialize)]
-pub struct SetReport {
-    /// Path, name of the data, or the run with round and thousands of pictures.
-    pub name: String,
-    /// Checksum of the data; `None` for pictures that were drawn.
-    pub fingerprint: Option<String>,
-    /// Pictures that were looked at.
-    pub count: u64,
-    /// Size of one, as in `28x28 grey`.
-    pub picture: String,
-}
-
-impl SetReport {
-    /// Before the pictures were looked at.
-    fn new(name: impl Into<String>, fingerprint: Option<String>) -> Self {
-        Self {
-            name: name.into(),
-            fingerprint,
-            count: 0,
-            picture: String::new(),
-        }
-    }
-
-    fn of(self, statistics: &SetStatistics) -> Self {
-        Self {
-            count: statistics.count(),
-            picture: statistics.shape().to_string(),
-            ..self
-        }
-    }
-}
 
 /// Scores what the flags name, shows the scores and writes them.
 ///
@@ -84,7 +43,7 @@ pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
     let out = out
         .map(|path| writable(path, "--out", "json"))
         .transpose()?;
-    let session = Session::open(arguments)?;
+    let session = Session::open(arguments, run.is_some())?;
     let (report, neighbours) = match (&run, &arguments.real, &arguments.fake) {
         (Some(run), _, _) => session.score_run(run)?,
         (None, Some(real), Some(fake)) => (session.score_files(real, fake)?, None),
@@ -130,24 +89,34 @@ fn run_folder(arguments: &EvaluateArgs) -> Option<PathBuf> {
 
 struct Session<'a> {
     arguments: &'a EvaluateArgs,
-    features: Box<dyn Features>,
+    wanted: Wanted,
+    backend: Backend,
+    /// For scores of sets; `None` if there are to be none.
+    features: Option<Box<dyn Features>>,
+    lpips: Option<Lpips>,
     network: FeatureNetwork,
     config: SuiteConfig,
     screen: Screen,
 }
 
 impl<'a> Session<'a> {
-    fn open(arguments: &'a EvaluateArgs) -> Result<Self, Failure> {
+    fn open(arguments: &'a EvaluateArgs, is_run: bool) -> Result<Self, Failure> {
+        let wanted = Wanted::new(&arguments.metrics, is_run)?;
         let backend = Backend::open(arguments.backend.as_deref())?;
         let config = arguments.features_config();
         let network = config.network;
-        let features = config.init(&backend.device).map_err(|error| {
+        let features = wanted.sets.as_ref().map(|_| config.init(&backend.device));
+        let features = features.transpose().map_err(|error| {
             let error = error.to_string().replace("`weights`", "--weights");
             Failure::new(format!("--features {network}: {error}"))
         })?;
+        let lpips = wanted.lpips(arguments, &backend.device)?;
         Ok(Self {
             arguments,
+            wanted,
+            backend,
             features,
+            lpips,
             network,
             config: SuiteConfig {
                 frechet: FrechetConfig {
@@ -161,6 +130,38 @@ impl<'a> Session<'a> {
 
     /// Scores what a run draws, and shows the training pictures nearest to it.
     fn score_run(&self, run: &Path) -> Result<(Report, Option<Picture>), Failure> {
+        let trained = self.trained(run)?;
+        let clock = trained.clock;
+        let (kimg, round) = (clock.kimg(), clock.round);
+        let name = format!("{} at {kimg:.1} kimg (round {round})", run.display());
+        let mut report = Report::new(SetReport::new(name, None));
+        let mut picture = None;
+        if let Some(features) = &self.features {
+            picture = self.score_drawn(&**features, run, &trained, &mut report)?;
+        } else {
+            let ImageShape { size, channels } = trained.image();
+            report.fake = report.fake.of(PictureShape {
+                count: 2 * self.arguments.num,
+                height: size,
+                width: size,
+                channels,
+            });
+        }
+        for asked in &self.wanted.paths {
+            let digits = DigitFeatures::new(&self.backend.device)?;
+            let distance: &dyn PictureDistance = match (asked, &self.lpips) {
+                (PathDistance::Lpips, Some(lpips)) => lpips,
+                _ => &digits,
+            };
+            let (num, truncation) = (self.arguments.num, self.arguments.truncation);
+            let asked = (*asked, distance);
+            let score = score_paths(&trained, num, truncation, asked, &self.screen)?;
+            report.scores.push(score);
+        }
+        Ok((report, picture))
+    }
+
+    fn trained(&self, run: &Path) -> Result<Trained, Failure> {
         let arguments = self.arguments;
         let mut trained = Trained::open_at(
             run,
@@ -169,30 +170,38 @@ impl<'a> Session<'a> {
             arguments.backend.as_deref(),
             &self.screen,
         )?;
-        let truncation = arguments.truncation;
         if let Some(batches) = arguments.standing_statistics {
-            trained.use_standing_statistics(batches, truncation)?;
+            trained.use_standing_statistics(batches, arguments.truncation)?;
         }
-        let (reals, real_report) = match &arguments.real {
+        Ok(trained)
+    }
+
+    /// Scores a set of pictures that a run draws.
+    fn score_drawn(
+        &self,
+        features: &dyn Features,
+        run: &Path,
+        trained: &Trained,
+        report: &mut Report,
+    ) -> Result<Option<Picture>, Failure> {
+        let (reals, real) = match &self.arguments.real {
             Some(path) => self.stored(path, "--real", self.num_real())?,
-            None => self.data_of(run, &trained)?,
+            None => self.data_of(run, trained)?,
         };
+        report.real = Some(real);
+        let truncation = self.arguments.truncation;
         let draw = |seeds: &[u64], classes: &[usize]| trained.draw(seeds, classes, truncation);
         let fakes = Drawn {
-            count: arguments.num,
+            count: self.arguments.num,
             classes: trained.num_classes(),
             labels: trained.num_labels(),
             draw: &draw,
         };
-        let clock = trained.clock;
-        let (kimg, round) = (clock.kimg(), clock.round);
-        let name = format!("{} at {kimg:.1} kimg (round {round})", run.display());
-        let fake_report = SetReport::new(name, None);
-        let (report, [real, fake]) = self.score(&reals, &fakes, [real_report, fake_report])?;
+        let [real, fake] = self.score_sets(features, &reals, &fakes, report)?;
         let one = |set: &SetStatistics| set.shape().to_string();
         let picture = (one(&real) == one(&fake))
             .then(|| picture_of_neighbours(&fakes, &reals, [&real, &fake]));
-        Ok((report, picture.transpose()?))
+        picture.transpose()
     }
 
     /// The pictures that a run was trained on, as its networks saw them.
@@ -212,9 +221,24 @@ impl<'a> Session<'a> {
     }
 
     fn score_files(&self, real: &Path, fake: &Path) -> Result<Report, Failure> {
-        let (reals, real) = self.stored(real, "--real", self.num_real())?;
-        let (fakes, fake) = self.stored(fake, "--fake", self.arguments.num)?;
-        let (report, _) = self.score(&reals, &fakes, [real, fake])?;
+        let num = self.arguments.num;
+        let (reals, real_report) = self.stored(real, "--real", self.num_real())?;
+        let (fakes, fake_report) = self.stored(fake, "--fake", num)?;
+        let mut report = Report::new(fake_report);
+        report.real = Some(real_report);
+        if let Some(features) = &self.features {
+            self.score_sets(&**features, &reals, &fakes, &mut report)?;
+        }
+        if !self.wanted.pairs.is_empty() {
+            let pairs = &self.wanted.pairs;
+            let lpips = self.lpips.as_ref();
+            let (scores, shape) = score_pairs(real, fake, num, pairs, lpips, &self.screen)?;
+            report.scores.extend(scores);
+            if self.features.is_none() {
+                report.real = report.real.map(|set| set.of(shape));
+                report.fake = report.fake.of(shape);
+            }
+        }
         Ok(report)
     }
 
@@ -233,35 +257,33 @@ impl<'a> Session<'a> {
         flag: &str,
         count: usize,
     ) -> Result<(Stored, SetReport), Failure> {
-        let mode = match self.network.channels() {
-            1 => ChannelMode::Grey,
-            _ => ChannelMode::Rgb,
+        let mode = match (&self.features, self.network.channels()) {
+            (None, _) => ChannelMode::Keep,
+            (Some(_), 1) => ChannelMode::Grey,
+            (Some(_), _) => ChannelMode::Rgb,
         };
-        let data = open(path, Split::Train, mode)
-            .map_err(|error| Failure::new(format!("{flag} {error}")))?;
-        let place = format!("{flag} {}", path.display());
-        if data.is_empty() {
-            return Err(Failure::new(format!(
-                "{place}: there are no pictures in it"
-            )));
-        }
+        let (data, place) = opened(path, flag, mode)?;
         let name = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let report = SetReport::new(name.to_string_lossy(), Some(data.fingerprint()));
         Ok((Stored::new(data, count, None, place), report))
     }
 
-    fn score(
+    /// Adds the scores of two sets to the report, and what these are.
+    fn score_sets(
         &self,
+        features: &dyn Features,
         reals: &Stored,
         fakes: &dyn PictureSet,
-        [real_report, fake_report]: [SetReport; 2],
-    ) -> Result<(Report, [SetStatistics; 2]), Failure> {
-        let (features, screen) = (&*self.features, &self.screen);
+        report: &mut Report,
+    ) -> Result<[SetStatistics; 2], Failure> {
+        let asked = self.wanted.sets.clone().unwrap_or_default();
+        let screen = &self.screen;
         let question = Question {
             features,
             classes: self.arguments.features_config().labels(),
-            by_class: self.by_class(reals, fakes)?,
+            by_class: self.by_class(features.size(), &asked, reals, fakes)?,
         };
+        self.check_counts(features.size(), &asked, [reals, fakes])?;
         let real = reals.collect_cached(question, &self.config, screen, Some(screen));
         let real = real.map_err(|failure| with_flag("--real", failure))?;
         let fake = collect(fakes, question, FAKE, &self.config, Some(screen));
@@ -269,24 +291,47 @@ impl<'a> Session<'a> {
         for set in [&real, &fake] {
             set.check_varied()?;
         }
-        let scores = evaluate(&real, &fake, &self.metrics(&fake), &self.config);
-        let scores = scores.map_err(|error| {
-            let advice = "or allow fewer with --allow-few";
-            Failure::new(error.to_string().replace("or allow few", advice))
-        })?;
-        let report = Report {
-            real: real_report.of(&real),
-            fake: fake_report.of(&fake),
-            features: features.name(),
-            scores,
+        let metrics = match asked.is_empty() {
+            true => self.possible(&fake),
+            false => asked,
         };
-        Ok((report, [real, fake]))
+        let scores = evaluate(&real, &fake, &metrics, &self.config).map_err(few)?;
+        report.scores.extend(scores);
+        report.features = Some(features.name());
+        report.fake = report.fake.clone().of(fake.shape());
+        report.real = report.real.take().map(|report| report.of(real.shape()));
+        Ok([real, fake])
+    }
+
+    /// Refuses sets that are too small before the time is spent to look at them.
+    fn check_counts(
+        &self,
+        size: usize,
+        asked: &[Metric],
+        sets: [&dyn PictureSet; 2],
+    ) -> Result<(), Failure> {
+        // What is computed if nothing is asked for is at least this.
+        let metrics = if asked.is_empty() {
+            &[Metric::Fid]
+        } else {
+            asked
+        };
+        let counts = sets.map(|set| set.count() as u64);
+        check_counts(counts, size, metrics, &self.config).map_err(|error| {
+            let is_fake = matches!(&error, MetricError::TooFew { set, .. } if set == FAKE);
+            with_flag(sets[usize::from(is_fake)].flag(), few(error))
+        })
     }
 
     /// Classes to be compared by themselves, if that is asked for, or if nothing is and it can be done
     /// with as many pictures as there are.
-    fn by_class(&self, reals: &Stored, fakes: &dyn PictureSet) -> Result<usize, Failure> {
-        let metrics = &self.arguments.metrics;
+    fn by_class(
+        &self,
+        size: usize,
+        metrics: &[Metric],
+        reals: &Stored,
+        fakes: &dyn PictureSet,
+    ) -> Result<usize, Failure> {
         let [real, fake] = [reals as &dyn PictureSet, fakes].map(PictureSet::num_labels);
         if metrics.contains(&Metric::IntraFid) {
             return match real == fake && real > 0 {
@@ -298,17 +343,14 @@ impl<'a> Session<'a> {
                 ))),
             };
         }
-        let least = real * (self.features.size() + 1);
+        let least = real * (size + 1);
         let enough = reals.count().min(fakes.count()) >= 2 * least;
         let can = metrics.is_empty() && real == fake && enough && self.network.labels() > 0;
         Ok(if can { real } else { 0 })
     }
 
-    /// Those that are asked for, or all that can be computed.
-    fn metrics(&self, fake: &SetStatistics) -> Vec<Metric> {
-        if !self.arguments.metrics.is_empty() {
-            return self.arguments.metrics.clone();
-        }
+    /// All that can be computed.
+    fn possible(&self, fake: &SetStatistics) -> Vec<Metric> {
         let mut metrics = vec![
             Metric::Fid,
             Metric::Kid,
@@ -334,6 +376,12 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Errors of too few pictures name the flag that allows them.
+fn few(error: MetricError) -> Failure {
+    let advice = "or allow fewer with --allow-few";
+    Failure::new(error.to_string().replace("or allow few", advice))
+}
+
 /// Errors of pictures name the flag that they came with.
 fn with_flag(flag: &str, failure: Failure) -> Failure {
     let text = failure.to_string();
@@ -341,49 +389,4 @@ fn with_flag(flag: &str, failure: Failure) -> Failure {
         true => failure,
         false => Failure::new(format!("{flag}: {text}")),
     }
-}
-
-/// A table on stdout, or JSON.
-fn show(report: &Report, json: bool) -> Result<(), Failure> {
-    let text = if json {
-        serde_json::to_string_pretty(report)?
-    } else {
-        table(report)
-    };
-    // Not `println!`, which would panic when the reader of a pipe has gone.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    Ok(())
-}
-
-fn table(report: &Report) -> String {
-    let set = |what: &str, set: &SetReport| {
-        let SetReport {
-            name,
-            count,
-            picture,
-            ..
-        } = set;
-        format!("{what}  {count} pictures, {picture}, of {name}")
-    };
-    let mut lines = vec![
-        set("real     ", &report.real),
-        set("generated", &report.fake),
-        format!("features   {}", report.features),
-        String::new(),
-    ];
-    let values: Vec<String> = report.scores.iter().map(ToString::to_string).collect();
-    let names = report.scores.iter().map(|score| score.name.len()).max();
-    let digits = values.iter().map(|value| value.chars().count()).max();
-    let (names, digits) = (names.unwrap_or(0), digits.unwrap_or(0));
-    for (score, value) in report.scores.iter().zip(&values) {
-        let better = match score.better {
-            Better::Lower => "lower is better",
-            Better::Higher => "higher is better",
-        };
-        let (name, how) = (&score.name, &score.how);
-        lines.push(format!(
-            "{name:names$}  {value:>digits$}  {better:16}  {how}"
-        ));
-    }
-    lines.join("\n")
 }

@@ -1,14 +1,15 @@
 //! Sets of pictures in batches, and what is collected from them.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
 use gan_core::rng::Stream;
 use gan_data::io::pictures_from;
-use gan_data::source::{Pictures, cache_dir};
+use gan_data::source::{Pictures, Split, cache_dir, open};
 use gan_data::transform::{Crop, TransformConfig};
-use gan_data::{Picture, PixelRange};
+use gan_data::{ChannelMode, Picture, PixelRange};
 use gan_metrics::features::{Features, PictureShape};
 use gan_metrics::suite::{Collector, SetStatistics, StatisticsCache, StatisticsKey, SuiteConfig};
 use rayon::prelude::*;
@@ -17,7 +18,7 @@ use crate::Failure;
 use crate::progress::{Counter, Screen};
 
 /// Pictures that are drawn or read at a time.
-const CHUNK: usize = 250;
+pub(super) const CHUNK: usize = 250;
 /// Decides which of the real pictures are taken if not all are, and their order.
 const ORDER: u64 = 0;
 
@@ -25,8 +26,32 @@ const ORDER: u64 = 0;
 pub(super) const REAL: &str = "the real pictures";
 pub(super) const FAKE: &str = "the generated pictures";
 
+/// The pictures of a path, and flag and path for errors.
+///
+/// # Errors
+///
+/// If there are none, or they cannot be read.
+pub(super) fn opened(
+    path: &Path,
+    flag: &str,
+    mode: ChannelMode,
+) -> Result<(Arc<dyn Pictures>, String), Failure> {
+    let data =
+        open(path, Split::Train, mode).map_err(|error| Failure::new(format!("{flag} {error}")))?;
+    let place = format!("{flag} {}", path.display());
+    if data.is_empty() {
+        return Err(Failure::new(format!(
+            "{place}: there are no pictures in it"
+        )));
+    }
+    Ok((data, place))
+}
+
 /// Pictures that can be asked for in batches.
 pub(super) trait PictureSet {
+    /// The flag that decides what they are, for errors.
+    fn flag(&self) -> &str;
+
     /// Number of pictures.
     fn count(&self) -> usize;
 
@@ -72,6 +97,25 @@ impl Stored {
             order.swap(place, other);
         }
         order.truncate(count);
+        Self::new_in(data, order, size, place)
+    }
+
+    /// The first `count` pictures of `data`, as they are.
+    pub(super) fn in_order(
+        data: Arc<dyn Pictures>,
+        count: usize,
+        place: impl Into<String>,
+    ) -> Self {
+        let order = (0..count.min(data.len())).collect();
+        Self::new_in(data, order, None, place)
+    }
+
+    fn new_in(
+        data: Arc<dyn Pictures>,
+        order: Vec<usize>,
+        size: Option<usize>,
+        place: impl Into<String>,
+    ) -> Self {
         let mut transform = TransformConfig::new();
         if let Some(size) = size {
             transform = transform
@@ -151,6 +195,11 @@ impl Stored {
 }
 
 impl PictureSet for Stored {
+    fn flag(&self) -> &str {
+        let end = self.place.split_once(' ');
+        end.map_or(&self.place, |(flag, _)| flag)
+    }
+
     fn count(&self) -> usize {
         self.order.len()
     }
@@ -194,6 +243,10 @@ pub(super) struct Drawn<'a> {
 }
 
 impl PictureSet for Drawn<'_> {
+    fn flag(&self) -> &str {
+        "--num"
+    }
+
     fn count(&self) -> usize {
         self.count
     }
@@ -219,6 +272,23 @@ impl PictureSet for Drawn<'_> {
     }
 }
 
+/// The bytes of pictures of one size, one after the other.
+///
+/// # Panics
+///
+/// Panics if there are none.
+pub(super) fn joined(pictures: Vec<Picture>) -> (Vec<u8>, PictureShape) {
+    let first = &pictures[0];
+    let shape = PictureShape {
+        count: pictures.len(),
+        height: first.height,
+        width: first.width,
+        channels: first.channels,
+    };
+    let bytes = pictures.into_iter().flat_map(|picture| picture.pixels);
+    (bytes.collect(), shape)
+}
+
 /// One pass over a set. Progress is shown on the screen, if there is one.
 pub(super) fn collect(
     set: &dyn PictureSet,
@@ -237,20 +307,10 @@ pub(super) fn collect(
     let mut counter = screen.map(|screen| Counter::new(screen, name, count));
     for begin in (0..count).step_by(CHUNK) {
         let pictures = set.pictures(begin..count.min(begin + CHUNK))?;
-        let first = &pictures[0];
-        let shape = PictureShape {
-            count: pictures.len(),
-            height: first.height,
-            width: first.width,
-            channels: first.channels,
-        };
         let labels = pictures.iter().map(|picture| picture.label);
         let labels: Option<Vec<usize>> = labels.collect();
         let labels = labels.filter(|_| has_accuracy || by_class > 0);
-        let bytes: Vec<u8> = pictures
-            .into_iter()
-            .flat_map(|picture| picture.pixels)
-            .collect();
+        let (bytes, shape) = joined(pictures);
         collector.add(&bytes, shape, labels.as_deref())?;
         if let Some(counter) = &mut counter {
             counter.advance(shape.count);

@@ -3,12 +3,14 @@
 use burn::prelude::*;
 use gan_core::game::{Game, SampleRequest, State, StateError};
 use gan_core::nn::ImageShape;
+use gan_core::sample::LatentPrior;
 use gan_models::{Model, Rows};
 
 /// What can be asked of a trained model of any kind.
 pub(super) trait Drawing {
     fn draw(&self, rows: Tensor<2>) -> Tensor<4>;
     fn rows(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Rows;
+    fn latent(&self) -> LatentPrior;
     fn image(&self) -> ImageShape;
     fn num_classes(&self) -> usize;
     fn num_labels(&self) -> usize;
@@ -37,6 +39,10 @@ impl<M: Model> Drawing for Loaded<M> {
 
     fn rows(&self, seeds: &[u64], classes: &[usize], truncation: Option<f64>) -> Rows {
         self.model.rows(seeds, classes, truncation, &self.device)
+    }
+
+    fn latent(&self) -> LatentPrior {
+        self.model.latent()
     }
 
     fn image(&self) -> ImageShape {

@@ -47,7 +47,7 @@ fn evaluations() {
         ("--real good --fake broken", &["--fake", "042.png"]),
         ("--real broken --fake good", &["--real", "042.png"]),
         (
-            "--real good --fake good.zip",
+            "--real good --fake good.zip --allow-few",
             &["--fake", "good.zip", "b.jpg"],
         ),
         (
@@ -78,7 +78,60 @@ fn evaluations() {
             "--real few --fake good",
             &["the real pictures", "20 pictures", "64"],
         ),
+        // Before a picture is looked at.
+        (
+            "--real broken --fake few",
+            &["--fake", "generated pictures", "20 pictures", "64"],
+        ),
+        (
+            "--real few --fake broken --metrics fid,kid",
+            &["--real", "real pictures", "20 pictures", "64"],
+        ),
         ("--real large --fake good", &["--real", "28x28", "32x32"]),
+        (
+            "--real good --fake good --metrics ppl",
+            &["--metrics ppl:", "--run"],
+        ),
+        (
+            "--real good --fake good --metrics fid,ppl-digits",
+            &["--metrics ppl-digits:", "--run"],
+        ),
+        (
+            "--real good --fake good --metrics psnr,lpips",
+            &["--metrics lpips:", "--lpips-vgg FILE", "vgg16"],
+        ),
+        (
+            "--real good --fake good --metrics lpips --lpips-vgg weights.pth",
+            &["--metrics lpips:", "--lpips-weights FILE"],
+        ),
+        (
+            "--real good --fake good --metrics lpips --lpips-vgg weights.pth --lpips-weights weights.pth",
+            &["--metrics lpips:", "weights.pth", "SHA-256"],
+        ),
+        (
+            "--real good --fake few --metrics psnr",
+            &["--metrics psnr:", "--real good has 70", "--fake few has 20"],
+        ),
+        (
+            "--real good --fake large --metrics ssim",
+            &["--fake large", "32x32", "--real good", "28x28"],
+        ),
+        (
+            "--real good --fake mixed --metrics ssim",
+            &["--fake", "mixed", "30 x 30", "one size"],
+        ),
+        (
+            "--real good --fake broken --metrics ssim",
+            &["--fake", "042.png"],
+        ),
+        (
+            "--real good --fake good --metrics psnr",
+            &["--metrics psnr:", "all 70 pairs are equal"],
+        ),
+        (
+            "--real good --fake good --metrics ms-ssim",
+            &["--metrics ms-ssim:", "161 or more"],
+        ),
         (
             "--real good --fake good --metrics fid,fd",
             &["--metrics", "fd", "kid, pr"],
@@ -150,5 +203,5 @@ fn evaluations() {
         let flags: Vec<&str> = flags.split_whitespace().collect();
         checks.train(&flags, words);
     }
-    checks.done(37);
+    checks.done(50);
 }

@@ -128,7 +128,7 @@ fn the_path_length_is_torch_fidelitys() {
     let found = perceptual_path_length(
         &config,
         |index| ends[index as usize * 8..][..8].to_vec(),
-        |here, there| {
+        |_, here, there| {
             let square = |(a, b): (&[f64], &[f64])| {
                 let pairs = draw(a).into_iter().zip(draw(b));
                 pairs.map(|(a, b)| (a - b).powi(2)).sum()

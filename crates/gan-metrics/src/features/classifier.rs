@@ -129,7 +129,7 @@ impl Pass<'_> {
     }
 
     /// Refuses pictures of another size.
-    fn check_picture(&self, shape: PictureShape) -> Result<(), MetricError> {
+    pub(super) fn check_picture(&self, shape: PictureShape) -> Result<(), MetricError> {
         let (side, channels) = (self.side, self.channels);
         if [shape.height, shape.width, shape.channels] == [side, side, channels] {
             return Ok(());

@@ -7,7 +7,7 @@ use gan_core::nn::{ConvBlock, Linear, LinearConfig};
 use gan_core::rng::Stream;
 
 use super::classifier::{Pass, Shipped, conv_blocks};
-use super::{FeatureBatch, Features, PictureShape};
+use super::{FeatureBatch, Features, PictureDistance, PictureShape, host_values};
 use crate::error::MetricError;
 
 /// Made by `examples/train_digit_classifier.rs` of the project's repository; the checksum is also in
@@ -96,6 +96,16 @@ impl DigitFeatures {
         let network = WEIGHTS.load(network)?;
         Ok(Self { network, device })
     }
+
+    fn pass(&self) -> Pass<'_> {
+        Pass {
+            place: "digit features",
+            side: DigitClassifier::SIDE,
+            channels: 1,
+            sizes: [DigitClassifier::SIZE, DigitClassifier::CLASSES],
+            device: &self.device,
+        }
+    }
 }
 
 impl Features for DigitFeatures {
@@ -108,13 +118,26 @@ impl Features for DigitFeatures {
     }
 
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError> {
-        let pass = Pass {
-            place: "digit features",
-            side: DigitClassifier::SIDE,
-            channels: 1,
-            sizes: [DigitClassifier::SIZE, DigitClassifier::CLASSES],
-            device: &self.device,
-        };
-        pass.run(pictures, shape, |pictures| self.network.forward(pictures))
+        let network = |pictures| self.network.forward(pictures);
+        self.pass().run(pictures, shape, network)
+    }
+}
+
+/// The squared Euclidean distance of the 64 features.
+impl PictureDistance for DigitFeatures {
+    fn name(&self) -> String {
+        Features::name(self)
+    }
+
+    fn between(&self, a: Tensor<4>, b: Tensor<4>) -> Result<Vec<f64>, MetricError> {
+        self.pass().check_picture(PictureShape::of(&a))?;
+        let [a, b] = [a, b].map(|pictures| host_values(self.network.forward(pictures).0));
+        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+        let rows = a
+            .chunks(DigitClassifier::SIZE)
+            .zip(b.chunks(DigitClassifier::SIZE));
+        Ok(rows
+            .map(|(a, b)| a.iter().zip(b).map(square).sum())
+            .collect())
     }
 }

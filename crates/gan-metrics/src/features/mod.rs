@@ -50,6 +50,17 @@ impl PictureShape {
         self.count * self.picture_size()
     }
 
+    /// Of pictures `[count, channels, height, width]`.
+    pub(crate) fn of(pictures: &Tensor<4>) -> Self {
+        let [count, channels, height, width] = pictures.dims();
+        Self {
+            count,
+            height,
+            width,
+            channels,
+        }
+    }
+
     /// Whether there are as many bytes as the shape says.
     ///
     /// # Errors
@@ -103,6 +114,30 @@ pub trait Features {
     ///
     /// If the network cannot take pictures of this shape.
     fn features(&self, pictures: &[u8], shape: PictureShape) -> Result<FeatureBatch, MetricError>;
+}
+
+/// How far pictures are from each other, for the [path length](crate::suite::path_length): two pictures of
+/// it differ by less than a level of 8 bits, so they come as they were drawn.
+pub trait PictureDistance {
+    /// Name with everything that decides the numbers: network and weights.
+    fn name(&self) -> String;
+
+    /// Distance of each picture of `a` to the one in `b` at the same place: 0 or more, and growing with the
+    /// square of a small difference.
+    ///
+    /// # Shapes
+    ///
+    /// - a, b: `[batch, channels, height, width]` in `[-1, 1]`
+    /// - output: `[batch]`
+    ///
+    /// # Errors
+    ///
+    /// If the network cannot take pictures of this shape.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the shapes of `a` and `b` differ.
+    fn between(&self, a: Tensor<4>, b: Tensor<4>) -> Result<Vec<f64>, MetricError>;
 }
 
 /// Passes pictures through a network, `at_once` at a time. Of `bytes`, the network makes features

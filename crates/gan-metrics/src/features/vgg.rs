@@ -6,7 +6,8 @@ use burn::prelude::*;
 
 use super::layers::{ConvSizes, Layer, chain, check_colours, chunk, prepare};
 use super::{
-    Checksum, FeatureBatch, Features, PictureShape, ResizeMode, Weights, host_values, in_chunks,
+    Checksum, FeatureBatch, Features, PictureDistance, PictureShape, ResizeMode, Weights,
+    host_values, in_chunks,
 };
 use crate::error::MetricError;
 
@@ -205,6 +206,7 @@ pub struct Lpips {
     /// Weights of the channels of each map, `[1, channels, 1, 1]`.
     linear: Vec<Tensor<4>>,
     device: Device,
+    name: String,
 }
 
 impl Lpips {
@@ -241,6 +243,8 @@ impl Lpips {
         device: &Device,
     ) -> Result<Self, MetricError> {
         let device = device.clone().without_autodiff();
+        let checksums = [&vgg, &linear].map(|weights| &weights.sha256()[..8]);
+        let name = format!("lpips-vgg16-{}-{}", checksums[0], checksums[1]);
         let network = Vgg16::load(&mut vgg, &device)?;
         vgg.finish(&["classifier."])?;
         let mut maps = Vec::with_capacity(SLICES.len());
@@ -253,6 +257,7 @@ impl Lpips {
             network,
             linear: maps,
             device,
+            name,
         })
     }
 
@@ -271,31 +276,38 @@ impl Lpips {
     ) -> Result<Vec<f64>, MetricError> {
         check_colours("LPIPS", a, shape)?;
         check_colours("LPIPS", b, shape)?;
-        if shape.height.min(shape.width) < Vgg16::SMALLEST_SIDE {
-            return Err(MetricError::Pictures {
-                place: "LPIPS".into(),
-                reason: format!(
-                    "it needs pictures of {0}x{0} or more, and these are {shape}; enlarge them",
-                    Vgg16::SMALLEST_SIDE
-                ),
-            });
-        }
+        Self::check_sides(shape)?;
+        let prepared = |pictures| {
+            let normalise =
+                |c: usize, value: f32| (value / 127.5 - 1.0 - LPIPS_SHIFT[c]) / LPIPS_SCALE[c];
+            prepare(pictures, shape, None, normalise, &self.device)
+        };
         let bytes = chunk().div_ceil(2) * shape.picture_size();
         let chunks = a.chunks(bytes).zip(b.chunks(bytes));
         Ok(chunks
-            .flat_map(|(a, b)| self.distances_of_chunk(a, b, shape))
+            .flat_map(|(a, b)| self.distances_of_chunk(prepared(a), prepared(b)))
             .collect())
     }
 
-    fn distances_of_chunk(&self, a: &[u8], b: &[u8], shape: PictureShape) -> Vec<f64> {
-        let maps = |pictures| {
-            let normalise =
-                |c: usize, value: f32| (value / 127.5 - 1.0 - LPIPS_SHIFT[c]) / LPIPS_SCALE[c];
-            self.network
-                .forward(prepare(pictures, shape, None, normalise, &self.device))
-        };
-        let mut sums = vec![0.0; a.len() / shape.picture_size()];
-        for ((a, b), weight) in maps(a).into_iter().zip(maps(b)).zip(&self.linear) {
+    /// Refuses pictures that vanish in the pools.
+    fn check_sides(shape: PictureShape) -> Result<(), MetricError> {
+        if shape.height.min(shape.width) >= Vgg16::SMALLEST_SIDE {
+            return Ok(());
+        }
+        Err(MetricError::Pictures {
+            place: "LPIPS".into(),
+            reason: format!(
+                "it needs pictures of {0}x{0} or more, and these are {shape}; enlarge them",
+                Vgg16::SMALLEST_SIDE
+            ),
+        })
+    }
+
+    /// Of normalised pictures `[batch, 3, height, width]`.
+    fn distances_of_chunk(&self, a: Tensor<4>, b: Tensor<4>) -> Vec<f64> {
+        let mut sums = vec![0.0; a.dims()[0]];
+        let (a, b) = (self.network.forward(a), self.network.forward(b));
+        for ((a, b), weight) in a.into_iter().zip(b).zip(&self.linear) {
             let [batch, _, height, width] = a.dims();
             let difference = (unit(a) - unit(b)).square() * weight.clone();
             let map = difference.sum_dim(1).reshape([batch, height * width]);
@@ -304,6 +316,48 @@ impl Lpips {
             }
         }
         sums
+    }
+}
+
+impl PictureDistance for Lpips {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn between(&self, a: Tensor<4>, b: Tensor<4>) -> Result<Vec<f64>, MetricError> {
+        let shape = PictureShape::of(&a);
+        if shape.channels != 1 && shape.channels != 3 {
+            return Err(MetricError::Pictures {
+                place: "LPIPS".into(),
+                reason: format!(
+                    "it needs grey or RGB pictures, and these are {shape}; convert them"
+                ),
+            });
+        }
+        Self::check_sides(shape)?;
+        let colours = |values: [f32; 3]| {
+            let data = TensorData::new(values.to_vec(), [1, 3, 1, 1]);
+            Tensor::<4>::from_data(data, &self.device)
+        };
+        let (shift, scale) = (colours(LPIPS_SHIFT), colours(LPIPS_SCALE));
+        let normalised = |pictures: Tensor<4>| {
+            let pictures = match shape.channels {
+                1 => pictures.repeat_dim(1, 3),
+                _ => pictures,
+            };
+            (pictures - shift.clone()) / scale.clone()
+        };
+        let (a, b) = (normalised(a), normalised(b));
+        let step = chunk().div_ceil(2);
+        let mut distances = Vec::with_capacity(shape.count);
+        for begin in (0..shape.count).step_by(step) {
+            let part = |pictures: &Tensor<4>| {
+                let size = step.min(shape.count - begin);
+                pictures.clone().narrow(0, begin, size)
+            };
+            distances.extend(self.distances_of_chunk(part(&a), part(&b)));
+        }
+        Ok(distances)
     }
 }
 

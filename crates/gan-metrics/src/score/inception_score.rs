@@ -29,12 +29,8 @@ struct Split {
 }
 
 impl InceptionScore {
-    /// For `total` pictures; the papers use 10 splits.
-    ///
-    /// # Errors
-    ///
-    /// If there are no splits, or fewer pictures than splits.
-    pub fn new(classes: usize, splits: usize, total: u64) -> Result<Self, MetricError> {
+    /// Whether there are enough pictures.
+    pub(crate) fn check_count(splits: usize, total: u64) -> Result<(), MetricError> {
         if splits == 0 {
             return Err(MetricError::setting("splits", splits, "1 or more"));
         }
@@ -44,7 +40,16 @@ impl InceptionScore {
             total,
             splits as u64,
             "give one picture per split or more",
-        )?;
+        )
+    }
+
+    /// For `total` pictures; the papers use 10 splits.
+    ///
+    /// # Errors
+    ///
+    /// If there are no splits, or fewer pictures than splits.
+    pub fn new(classes: usize, splits: usize, total: u64) -> Result<Self, MetricError> {
+        Self::check_count(splits, total)?;
         let split = |index: u64| Split {
             end: (index + 1) * total / splits as u64,
             count: 0,

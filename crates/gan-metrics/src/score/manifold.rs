@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::neighbours::{fold_distances, radii};
 use super::rows::Rows;
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count};
 
 /// How [`manifold_scores`] are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub struct ManifoldConfig {
 impl Default for ManifoldConfig {
     fn default() -> Self {
         Self { neighbours: 3 }
+    }
+}
+
+impl ManifoldConfig {
+    /// Whether a set has enough pictures.
+    pub(crate) fn check_count(self, set: &str, found: u64) -> Result<(), MetricError> {
+        let (score, needed) = ("precision and recall", self.neighbours as u64 + 1);
+        let advice = "give more, or lower the number of neighbours";
+        check_count(set, score, found, needed, advice)
     }
 }
 
@@ -61,8 +70,7 @@ pub fn manifold_scores(
     }
     real.same_size(fake)?;
     for rows in [real, fake] {
-        let advice = "give more, or lower the number of neighbours";
-        rows.at_least(neighbours + 1, "precision and recall", advice)?;
+        config.check_count(rows.set(), rows.count() as u64)?;
     }
     let (real_radii, fake_radii) = (radii(real, neighbours), radii(fake, neighbours));
     // Real balls around each generated picture.

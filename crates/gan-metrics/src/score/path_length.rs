@@ -1,5 +1,7 @@
 //! Perceptual path length: how smoothly pictures follow latents.
 
+use std::ops::Range;
+
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +18,23 @@ const CORRECT: &str = "correct the function that gives them";
 pub enum Interpolation {
     /// Straight; for StyleGAN's intermediate latents.
     Linear,
-    /// Along the great circle of the normalised latents, as StyleGAN's code does for normal ones.
+    /// Along the great circle of the normalised latents, as StyleGAN's code does for normal ones: its
+    /// generator brings every latent to one length. torch-fidelity calls it `slerp_unit`.
     Spherical,
+    /// Along the great circle from one length to the other, for generators that know latents as they are
+    /// drawn; torch-fidelity calls it `slerp_any`.
+    Arc,
+}
+
+impl Interpolation {
+    /// As in files and in what is said of a score.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Spherical => "spherical",
+            Self::Arc => "arc",
+        }
+    }
 }
 
 /// How a [`perceptual_path_length`] is computed. The defaults are those of StyleGAN.
@@ -91,8 +108,8 @@ impl PathLengthConfig {
 /// [A Style-Based Generator Architecture](https://arxiv.org/abs/1812.04948).
 ///
 /// `latent` draws the latent of an index; pair `i` is of the indices `2i` and `2i + 1`. `distance` gets
-/// the latents at the two points, both `[batch, size]`, and gives the distance of the pictures of each;
-/// LPIPS in the paper, which is a square by nature.
+/// which pairs a batch has and the latents at the two points, both `[batch, size]`, and gives the distance
+/// of the pictures of each; LPIPS in the paper, which is a square by nature.
 ///
 /// # Errors
 ///
@@ -101,7 +118,7 @@ impl PathLengthConfig {
 pub fn perceptual_path_length(
     config: &PathLengthConfig,
     mut latent: impl FnMut(u64) -> Vec<f32>,
-    mut distance: impl FnMut(&[f64], &[f64]) -> Result<Vec<f64>, MetricError>,
+    mut distance: impl FnMut(Range<usize>, &[f64], &[f64]) -> Result<Vec<f64>, MetricError>,
 ) -> Result<Estimate, MetricError> {
     config.validate()?;
     let mut distances = Vec::with_capacity(config.samples);
@@ -124,7 +141,7 @@ pub fn perceptual_path_length(
             here.extend(line.at(begin));
             there.extend(line.at(begin + config.epsilon));
         }
-        let found = distance(&here, &there)?;
+        let found = distance(batch.clone(), &here, &there)?;
         check_size(
             "the distances of a batch",
             found.len(),
@@ -168,7 +185,6 @@ struct Line {
 impl Line {
     fn new(from: &[f32], to: &[f32], interpolation: Interpolation) -> Self {
         let (mut from, mut to) = (widen(from), widen(to));
-        let mut angle = 0.0;
         if interpolation == Interpolation::Spherical {
             for latent in [&mut from, &mut to] {
                 let norm = dot(latent, latent).sqrt();
@@ -176,8 +192,10 @@ impl Line {
                     latent.iter_mut().for_each(|x| *x /= norm);
                 }
             }
-            angle = dot(&from, &to).clamp(-1.0, 1.0).acos();
         }
+        let lengths = (dot(&from, &from) * dot(&to, &to)).sqrt();
+        // NaN, and so no great circle, if one of them is 0.
+        let angle = (dot(&from, &to) / lengths).clamp(-1.0, 1.0).acos();
         Self {
             from,
             to,
@@ -190,7 +208,7 @@ impl Line {
     fn at(&self, t: f64) -> Vec<f64> {
         let sine = self.angle.sin();
         let (a, b) = match self.interpolation {
-            Interpolation::Spherical if sine > 0.0 => (
+            Interpolation::Spherical | Interpolation::Arc if sine > 0.0 => (
                 ((1.0 - t) * self.angle).sin() / sine,
                 (t * self.angle).sin() / sine,
             ),
@@ -213,7 +231,7 @@ mod tests {
     }
 
     /// Squared Euclidean distance of the latents themselves.
-    fn squares(a: &[f64], b: &[f64]) -> Result<Vec<f64>, MetricError> {
+    fn squares(_: Range<usize>, a: &[f64], b: &[f64]) -> Result<Vec<f64>, MetricError> {
         let pairs = a.chunks(4).zip(b.chunks(4));
         Ok(pairs
             .map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum())
@@ -283,6 +301,43 @@ mod tests {
         );
     }
 
+    /// Between (3, 0) and (0, 1) it goes from one length to the other, at right angles:
+    /// `(3 cos a, sin a)` with `a = t π/2`, whose speed has the mean square `(π/2)² (3² + 1) / 2`.
+    #[test]
+    fn an_arc_keeps_the_lengths() {
+        let config = PathLengthConfig {
+            interpolation: Interpolation::Arc,
+            samples: 20_000,
+            ..CONFIG
+        };
+        let ends = |index: u64| match index % 2 {
+            0 => vec![3.0, 0.0, 0.0, 0.0],
+            _ => vec![0.0, 1.0, 0.0, 0.0],
+        };
+        let found = perceptual_path_length(&config, ends, squares).unwrap().mean;
+        let wanted = 5.0 * std::f64::consts::FRAC_PI_2.powi(2);
+        // Four deviations of the mean: the square goes from 1 to 9 with the deviation 4 / √2.
+        let room = 4.0 * wanted * (0.8 / 2f64.sqrt()) / 20_000f64.sqrt();
+        assert!((found - wanted).abs() < room, "{found} {wanted}");
+        let zero = perceptual_path_length(&config, |_| vec![0.0; 4], squares).unwrap();
+        assert_eq!(zero.mean, 0.0);
+    }
+
+    #[test]
+    fn a_batch_says_which_pairs_it_has() {
+        let mut seen = Vec::new();
+        let ends = |index: u64| vec![(index / 2) as f32; 4];
+        perceptual_path_length(&CONFIG, ends, |pairs, here, there| {
+            for (pair, point) in pairs.clone().zip(here.chunks(4)) {
+                assert_eq!(point, [pair as f64; 4]);
+            }
+            seen.extend(pairs.clone());
+            squares(pairs, here, there)
+        })
+        .unwrap();
+        assert!(seen.into_iter().eq(0..CONFIG.samples));
+    }
+
     #[test]
     fn batches_do_not_matter() {
         let of = |batch_size| {
@@ -333,19 +388,20 @@ mod tests {
             ..CONFIG
         };
         assert!(text(low).contains("from lower_percentile (50) to 100"));
-        let nan = |a: &[f64], _: &[f64]| Ok(vec![f64::NAN; a.len() / 4]);
+        let nan = |_: Range<usize>, a: &[f64], _: &[f64]| Ok(vec![f64::NAN; a.len() / 4]);
         let error = perceptual_path_length(&CONFIG, latent, nan)
             .unwrap_err()
             .to_string();
         assert!(error.contains("is NaN"), "{error}");
-        let none = |_: &[f64], _: &[f64]| Ok(Vec::new());
+        let none = |_: Range<usize>, _: &[f64], _: &[f64]| Ok(Vec::new());
         assert!(perceptual_path_length(&CONFIG, latent, none).is_err());
         let growing = |index| vec![0.0; index as usize + 1];
         assert!(perceptual_path_length(&CONFIG, growing, squares).is_err());
         // Equal in a pair, other than in the pair before.
         let growing = |index: u64| vec![0.0; 4 * (index as usize / 2 + 1)];
-        let error =
-            perceptual_path_length(&CONFIG, growing, |a, b| Ok(vec![0.0; a.len().min(b.len())]));
+        let error = perceptual_path_length(&CONFIG, growing, |_, a, b| {
+            Ok(vec![0.0; a.len().min(b.len())])
+        });
         let text = error.unwrap_err().to_string();
         assert!(
             text.contains("numbers of a latent: 8 instead of 4"),

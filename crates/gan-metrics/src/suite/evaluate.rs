@@ -6,7 +6,7 @@ use gan_core::train::Better;
 use serde::{Deserialize, Serialize};
 
 use super::{Metric, SetStatistics, SuiteConfig};
-use crate::error::MetricError;
+use crate::error::{MetricError, check_count};
 use crate::score::{
     Gaussian, InceptionScore, Manifold, ManifoldConfig, Rows, frechet_distance,
     intra_class_distance, kernel_distance, manifold_scores, memorisation,
@@ -28,7 +28,7 @@ pub struct Score {
 }
 
 impl Score {
-    fn new(name: &str, value: f64, better: Better, how: String) -> Self {
+    pub(super) fn new(name: &str, value: f64, better: Better, how: String) -> Self {
         Self {
             name: name.to_owned(),
             value,
@@ -89,6 +89,38 @@ pub fn evaluate(
         });
     }
     Ok(scores)
+}
+
+/// What [`evaluate`] would say of sets of so many pictures, the real and the generated ones, with features of
+/// `size` numbers: worth asking before they are collected.
+///
+/// # Errors
+///
+/// If a set is too small for one of the metrics.
+pub fn check_counts(
+    [real, fake]: [u64; 2],
+    size: usize,
+    metrics: &[Metric],
+    config: &SuiteConfig,
+) -> Result<(), MetricError> {
+    for (set, found) in [
+        ("the real pictures", real),
+        ("the generated pictures", fake),
+    ] {
+        check_count(set, "a score", found, 2, "add pictures")?;
+        for metric in metrics {
+            match metric {
+                Metric::Fid => config.frechet.check_count(set, found, size)?,
+                Metric::PrecisionRecall => config.precision.check_count(set, found)?,
+                Metric::DensityCoverage => config.density.check_count(set, found)?,
+                _ => {}
+            }
+        }
+    }
+    match metrics.contains(&Metric::InceptionScore) {
+        true => InceptionScore::check_count(config.splits, fake),
+        false => Ok(()),
+    }
 }
 
 struct Sets<'a> {
@@ -285,6 +317,7 @@ fn no_classes(metric: Metric, features: &str) -> MetricError {
 mod tests {
     use super::super::statistics::tests::{by_class, pictures, statistics};
     use super::*;
+    use crate::score::FrechetConfig;
 
     #[test]
     fn every_metric_has_its_scores_and_says_how_they_were_made() {
@@ -329,6 +362,53 @@ mod tests {
             how("coverage"),
             "40 real and 40 generated pictures; 5 neighbours"
         );
+    }
+
+    /// Without looking at a picture, in the same words.
+    #[test]
+    fn too_few_pictures_are_refused_before_they_are_collected() {
+        let config = SuiteConfig::default();
+        let real = statistics(&pictures(60, 7), 16, &config);
+        for (metric, enough) in [
+            (Metric::Fid, 2),
+            (Metric::PrecisionRecall, 4),
+            (Metric::DensityCoverage, 6),
+            (Metric::InceptionScore, 10),
+            (Metric::Kid, 2),
+        ] {
+            for count in 2..12 {
+                let fake = statistics(&pictures(count, 11), 16, &config);
+                let size = fake.gaussian().size();
+                let counts = [real.count(), fake.count()];
+                let before = check_counts(counts, size, &[metric], &config);
+                let after = evaluate(&real, &fake, &[metric], &config);
+                assert_eq!(before.is_ok(), count >= enough, "{metric} of {count}");
+                let text = |error: MetricError| error.to_string();
+                let generated =
+                    |text: String| text.replace("the pictures", "the generated pictures");
+                assert_eq!(
+                    before.map_err(text),
+                    after.map(|_| ()).map_err(text).map_err(generated)
+                );
+            }
+        }
+        let text = check_counts([60, 1], 2, &[], &config)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.starts_with("the generated pictures: 1 pictures"),
+            "{text}"
+        );
+        let text = check_counts([60, 63], 64, &[Metric::Fid], &config).unwrap_err();
+        assert!(
+            text.to_string().starts_with("the real pictures: 60"),
+            "{text}"
+        );
+        let few = SuiteConfig {
+            frechet: FrechetConfig { allow_few: true },
+            ..config
+        };
+        assert!(check_counts([60, 63], 64, &[Metric::Fid], &few).is_ok());
     }
 
     /// Two classes, of which one is the same in both sets: half the distance of the other.

@@ -2,7 +2,8 @@
 //!
 //! A [`Collector`] takes pictures in batches of any size and becomes [`SetStatistics`]; [`evaluate`]
 //! compares two of these. What was collected from the real pictures can be kept in a
-//! [`StatisticsCache`].
+//! [`StatisticsCache`]. Two more kinds of scores need no statistics: those of pairs of pictures
+//! ([`PairCollector`]), and [`path_length`] of a generator.
 //!
 //! ```
 //! use burn::prelude::Device;
@@ -30,9 +31,13 @@
 mod cache;
 mod evaluate;
 mod metric;
+mod pairs;
+mod path_length;
 mod statistics;
 
 pub use cache::{StatisticsCache, StatisticsKey};
-pub use evaluate::{Score, evaluate};
+pub use evaluate::{Score, check_counts, evaluate};
 pub use metric::{Metric, SuiteConfig};
+pub use pairs::{PairCollector, PairMetric};
+pub use path_length::path_length;
 pub use statistics::{Collector, SetStatistics};

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// .reshape(2, 3), "conv.bias": torch.tensor([0.5, -1.0])})`.
 const PYTORCH: &[u8] = include_bytes!("../../../../reference/two_tensors.pth");
 
+/// The same as PyTorch wrote it in 2017, the year of `vgg16-397923af.pth` (`reference/README.md`).
+const PYTORCH_2017: &[u8] = include_bytes!("../../../../reference/two_tensors_2017.pth");
+
 fn write(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
@@ -34,10 +37,11 @@ fn two_tensors() -> BTreeMap<String, TensorData> {
 }
 
 #[test]
-fn both_formats_are_read() {
+fn all_formats_are_read() {
     let folder = TempDir::new().unwrap();
     for (name, bytes) in [
         ("a.pth", PYTORCH.to_vec()),
+        ("b.pth", PYTORCH_2017.to_vec()),
         ("a.safetensors", save_half(&two_tensors())),
     ] {
         let path = write(&folder, name, &bytes);

@@ -30,6 +30,20 @@ pub struct FrechetConfig {
     pub allow_few: bool,
 }
 
+impl FrechetConfig {
+    /// Whether a set has enough pictures for `size` features.
+    pub(crate) fn check_count(self, set: &str, found: u64, size: usize) -> Result<(), MetricError> {
+        if self.allow_few {
+            return Ok(());
+        }
+        let advice = format_args!(
+            "give as many pictures as there are features ({size}) or more, or allow few (the value \
+             is then biased upwards)"
+        );
+        check_count(set, "a Fréchet distance", found, size as u64, advice)
+    }
+}
+
 /// Result of [`frechet_distance`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrechetDistance {
@@ -180,15 +194,7 @@ fn check(
             ),
         });
     }
-    if config.allow_few {
-        return Ok(());
-    }
-    let advice = format_args!(
-        "give as many pictures as there are features ({size}) or more, or allow few (the value \
-         is then biased upwards)"
-    );
-    let (score, needed) = ("a Fréchet distance", size as u64);
-    check_count(set, score, gaussian.count, needed, advice)
+    config.check_count(set, gaussian.count, size)
 }
 
 #[cfg(test)]
