@@ -67,11 +67,13 @@ fn reader_of(image: ImageShape) -> ReaderConfig {
             ..ConvCriticConfig::dcgan(image, widths)
         },
         features: 128,
+        candidates: 4,
         fine_choices: 30,
         weight: 1.0,
         contrast: 2.0,
         temperature: 0.3,
-        merge_after: 300,
+        momentum: 0.02,
+        merge_after: 400,
         first: LITTLE,
         second: TILT,
     }
