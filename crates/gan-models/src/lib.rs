@@ -29,7 +29,7 @@ pub use class_gan::{
 };
 pub use dcgan::dcgan_with_base;
 pub use image_gan::{ImageGan, ImageGanConfig};
-pub use infogan::{Reader, ReaderConfig};
+pub use infogan::{CandidateReader, Reader, ReaderConfig};
 pub use model::{Model, Rows};
 pub use player_size::PlayerSize;
 pub use preset::{CLASS_PRESETS, PRESETS, class_preset, preset};

@@ -209,7 +209,8 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
             let images = draws.add_noise(real.images);
             critic.judge(draws.warp(images).into(), &real.classes)
         });
-        let on_fake = critic.judge(draws.warp(noisy).into(), &rows.classes);
+        let seen = draws.warp(noisy);
+        let on_fake = critic.judge(seen.clone().into(), &rows.classes);
         let best = match self.config.top_k {
             Some(top_k) => top_k.select(on_fake.score.primal.clone(), clock),
             None => on_fake.score.primal.clone(),
@@ -220,7 +221,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let loss = self.objective.generator_loss(on_real, best);
         let mut report = report.with("generator", loss.clone());
         let mut total = loss;
-        if let Some(class) = critic.generator_class_loss(&on_fake, &rows.classes) {
+        if let Some(class) = critic.generator_class_loss(&seen, &on_fake, &rows.classes) {
             report = report.with("generator_class", class.clone());
             total = total + class;
         }
@@ -280,6 +281,7 @@ impl<G: Generator<4>, C: ClassCritic> Game for ClassGan<G, C> {
         let classes = self.real_classes(&batch);
         let pictures = Tensor::from_inner(batch.images.inner());
         self.pair.begin_round(clock);
+        self.pair.critic.change(|critic| critic.begin_round(clock));
         let mut draws = Draws::new(&self.config, clock);
         draws.warp = self.terms.draw_warp(part, pictures.dims(), clock);
         let mut random_classes = clock.stream("classes");

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::prelude::*;
 
 use crate::dual::Dual;
+use crate::game::Clock;
 use crate::rng::Stream;
 
 /// A module that turns latents into samples.
@@ -74,6 +75,15 @@ impl Verdict {
 /// Classes are rows over the classes, `[batch, classes]`, with a single 1 each
 /// ([`one_hot`](super::one_hot)); for codes that nobody labelled (InfoGAN), rows of the code.
 pub trait ClassCritic: Module {
+    /// What it changes of itself before a round, beside what it learns. It must keep the ids and shapes of
+    /// its parameters, and follow from its weights and the clock alone, or a resumed run would go another way.
+    /// Default: nothing.
+    #[must_use]
+    fn begin_round(self, clock: &Clock) -> Self {
+        let _ = clock;
+        self
+    }
+
     /// What it says about pictures `[batch, channels, height, width]` of `classes`. With a direction
     /// on the pictures, the derivative of the score comes back as the tangent.
     fn judge(&self, x: Dual<4>, classes: &Tensor<2>) -> Verdict;
@@ -101,9 +111,15 @@ pub trait ClassCritic: Module {
         None
     }
 
-    /// What the generator minimises beside the adversarial loss, `[1]`. Default: nothing.
-    fn generator_class_loss(&self, fake: &Verdict, classes: &Tensor<2>) -> Option<Tensor<1>> {
-        let _ = (fake, classes);
+    /// What the generator minimises beside the adversarial loss, `[1]`, given generated pictures
+    /// `[batch, channels, height, width]` as they were judged, the verdict and their classes. Default: nothing.
+    fn generator_class_loss(
+        &self,
+        seen: &Tensor<4>,
+        fake: &Verdict,
+        classes: &Tensor<2>,
+    ) -> Option<Tensor<1>> {
+        let _ = (seen, fake, classes);
         None
     }
 }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::prelude::*;
 use gan_core::dual::Dual;
+use gan_core::game::Clock;
 use gan_core::nn::{
     ClassCritic, Critic, Embedding, Generator, ImageCritic, ImageGenerator, LabelHeadLayer, Verdict,
 };
@@ -118,14 +119,18 @@ impl HeadedCritic {
             }
             None => x,
         };
-        let (score, features) = self.network.score_with_features(x.clone());
+        let (score, features) = self.network.score_with_features(x);
         let features = features.expect("all critics of pictures have features");
-        let verdict = self.head.judge(score, features, classes);
+        self.head.judge(score, features, classes)
+    }
+
+    /// The verdict with the code that the reader reads in the pictures `seen`, if there is a reader.
+    fn read(&self, seen: &Tensor<4>, verdict: Verdict) -> Verdict {
         let Some(reader) = &self.reader else {
             return verdict;
         };
         Verdict {
-            logits: verdict.logits.map(|own| reader.code(x.primal, own)),
+            logits: verdict.logits.map(|own| reader.code(seen, own)),
             ..verdict
         }
     }
@@ -143,6 +148,16 @@ impl ImageClassCritic {
 }
 
 impl ClassCritic for ImageClassCritic {
+    fn begin_round(self, clock: &Clock) -> Self {
+        match self {
+            Self::Image(critic) => Self::Image(HeadedCritic {
+                reader: critic.reader.map(|reader| reader.begin_round(clock)),
+                ..critic
+            }),
+            other => other,
+        }
+    }
+
     fn judge(&self, x: Dual<4>, classes: &Tensor<2>) -> Verdict {
         match self {
             Self::Image(critic) => critic.judge(x, classes),
@@ -154,7 +169,7 @@ impl ClassCritic for ImageClassCritic {
 
     fn couples_samples(&self) -> bool {
         match self {
-            Self::Image(critic) => critic.network.couples_samples() || critic.reader.is_some(),
+            Self::Image(critic) => critic.network.couples_samples(),
             Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => false,
         }
     }
@@ -164,7 +179,14 @@ impl ClassCritic for ImageClassCritic {
         real: (&Verdict, &Tensor<2>),
         fake: (&Verdict, &Tensor<2>),
     ) -> Option<Tensor<1>> {
-        self.head()?.critic_loss(real, fake)
+        let head = self.head()?;
+        match self {
+            // What the reader reads teaches the critic nothing.
+            Self::Image(HeadedCritic {
+                reader: Some(_), ..
+            }) => head.clone().without_choice().critic_loss(real, fake),
+            _ => head.critic_loss(real, fake),
+        }
     }
 
     fn real_loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Option<Tensor<1>> {
@@ -174,7 +196,18 @@ impl ClassCritic for ImageClassCritic {
         }
     }
 
-    fn generator_class_loss(&self, fake: &Verdict, classes: &Tensor<2>) -> Option<Tensor<1>> {
-        self.head()?.generator_loss(fake, classes)
+    fn generator_class_loss(
+        &self,
+        seen: &Tensor<4>,
+        fake: &Verdict,
+        classes: &Tensor<2>,
+    ) -> Option<Tensor<1>> {
+        let head = self.head()?;
+        match self {
+            Self::Image(critic) => head.generator_loss(&critic.read(seen, fake.clone()), classes),
+            Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => {
+                head.generator_loss(fake, classes)
+            }
+        }
     }
 }

@@ -187,7 +187,6 @@ fn every_preset_goes_on_to_the_bit_after_a_restore() {
     }
 }
 
-/// All that `Gan` can add to the losses, at once.
 /// `--kimg` decides where the line ends: in the last round nobody moves any more, in the same round of a
 /// longer training they do.
 #[test]
@@ -235,6 +234,7 @@ fn spectral_norms_of_the_critic_advance_in_each_of_its_steps() {
     assert_ne!(critic(&played), critic(&advanced), "one more would show");
 }
 
+/// All that `Gan` can add to the losses, at once.
 fn with_every_term(augment: AugmentConfig) -> ClassGanConfig {
     let mut config = small("acgan");
     config.preset = format!("{augment:?}");
@@ -356,23 +356,50 @@ fn coded(config: &ClassGanConfig, count: usize, round: u64) -> (Tensor<2>, Tenso
 /// InfoGAN whose reader has merged its choices.
 fn reading_at_once() -> (ClassGanConfig, ImageClassGan) {
     let config = small("infogan");
-    let game = config.init(1, &Device::flex()).unwrap();
-    let stream = &mut Stream::new(3, "pictures", 0);
-    let pictures = stream.normal([8, 1, 8, 8], &Device::flex().autodiff());
-    let critic = game.critic().module();
-    critic.real_loss(&pictures, stream).unwrap();
+    let mut game = config.init(1, &Device::flex()).unwrap();
+    play(&config, &mut game, 0..2);
     (config, game)
 }
 
-/// InfoGAN's bound on the information is a loss of the generator too, not of the second head alone.
+/// Readers that learn side by side go on after a restore in any of their rounds, in the one in which one of
+/// them is chosen and after it.
+#[test]
+fn several_readers_go_on_to_the_bit_after_a_restore() {
+    let device = Device::flex();
+    let mut config = small("infogan");
+    match &mut config.critic {
+        ClassCriticConfig::Image {
+            reader: Some(reader),
+            ..
+        } => (reader.merge_after, reader.candidates) = (3, 3),
+        other => panic!("{other:?}"),
+    }
+    let mut whole = config.init(1, &device).unwrap();
+    play(&config, &mut whole, 0..5);
+    let mut first = config.init(1, &device).unwrap();
+    for round in 0..4 {
+        play(&config, &mut first, round..round + 1);
+        let mut second = config.init(2, &device).unwrap();
+        second.restore(&first.state()).unwrap();
+        play(&config, &mut second, round + 1..5);
+        assert!(second.state() == whole.state(), "after round {round}");
+    }
+}
+
+/// InfoGAN's bound on the information is a loss of the generator too, not of the reader alone.
 #[test]
 fn reading_the_code_back_moves_the_generator() {
     let (config, game) = reading_at_once();
     let (rows, codes) = coded(&config, 8, 0);
     let critic = game.critic().opponent();
     let fake = game.generator().module().generate(rows);
-    let verdict = critic.judge(fake.into(), &codes);
-    let loss = critic.generator_class_loss(&verdict, &codes).unwrap();
+    let verdict = critic.judge(fake.clone().into(), &codes);
+    // The choice alone: as if the numbers had been read without error.
+    let read = verdict.logits.clone().unwrap().detach();
+    let rest = codes.dims()[1] - 10;
+    let wanted = Tensor::cat(vec![codes.narrow(1, 0, 10), read.narrow(1, 10, rest)], 1);
+    let loss = critic.generator_class_loss(&fake, &verdict, &wanted);
+    let loss = loss.unwrap();
     let sgd = OptimizerConfig::Sgd {
         lr: 1.0,
         momentum: 0.0,

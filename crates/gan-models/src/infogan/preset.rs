@@ -50,12 +50,13 @@ pub(crate) fn infogan(image: ImageShape) -> ClassGanConfig {
         generator: class_generator(base.generator, condition.width()),
         critic,
         gan: base.gan,
-        batch_size: 64,
+        batch_size: 32,
         total_kimg: 120.0,
     }
 }
 
-/// Halvings with batch normalisation, which clustering needs most of all.
+/// Halvings with batch normalisation, which clustering needs most of all. The numbers were found here, as
+/// `docs/models/infogan.md` tells.
 fn reader_of(image: ImageShape) -> ReaderConfig {
     let mut widths = falling_widths(image.num_doublings(), 32, 256);
     widths.reverse();
@@ -67,11 +68,13 @@ fn reader_of(image: ImageShape) -> ReaderConfig {
             ..ConvCriticConfig::dcgan(image, widths)
         },
         features: 128,
+        candidates: 4,
         fine_choices: 30,
         weight: 1.0,
         contrast: 2.0,
         temperature: 0.3,
-        merge_after: 300,
+        momentum: 0.01,
+        merge_after: 800,
         first: LITTLE,
         second: TILT,
     }

@@ -1,13 +1,12 @@
 //! The network that reads codes.
 
-use std::cmp::Ordering;
-
 use burn::module::{Module, RunningState};
 use burn::prelude::*;
 use burn::tensor::activation;
 use gan_core::augment::TiltConfig;
 use gan_core::dual::Forward;
 use gan_core::error::ConfigError;
+use gan_core::game::Clock;
 use gan_core::loss::{contrastive_loss, shared_information_loss};
 use gan_core::nn::{
     Activation, ConvCritic, ConvCriticConfig, ImageShape, LabelHead, Linear, LinearConfig, Norm,
@@ -15,6 +14,8 @@ use gan_core::nn::{
 };
 use gan_core::rng::Stream;
 use serde::{Deserialize, Serialize};
+
+use super::merge::merge_best;
 
 /// Configuration to create a [`Reader`] using the [init function](ReaderConfig::init).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct ReaderConfig {
     pub network: ConvCriticConfig,
     /// Length of the features that readings are made of, 1 or more.
     pub features: usize,
+    /// Networks that learn side by side until choices are merged, 1 or more. Then the one whose merged choices
+    /// share most information reads; the others are of no use any more, and stay as they are.
+    pub candidates: usize,
     /// Choices that are found in real pictures, as many as the code has or more. Those alike are then
     /// merged into the code's.
     pub fine_choices: usize,
@@ -34,8 +38,11 @@ pub struct ReaderConfig {
     pub contrast: f64,
     /// What the cosine of two views is divided by there, above 0.
     pub temperature: f64,
-    /// Critic steps, 1 or more, until the fine choices are merged, for good, and the categorical code
-    /// begins to count.
+    /// Share of the newest pictures in the moving mean of pairs of choices that merging goes by, above 0 and
+    /// at most 1.
+    pub momentum: f64,
+    /// Rounds, 1 or more, until the fine choices are merged, for good, and the categorical code begins to
+    /// count.
     pub merge_after: usize,
     /// How much the first view is tilted.
     pub first: TiltConfig,
@@ -66,6 +73,7 @@ impl ReaderConfig {
         };
         for (field, size, least) in [
             ("features", self.features, 1),
+            ("candidates", self.candidates, 1),
             ("fine_choices", self.fine_choices, categories),
             ("merge_after", self.merge_after, 1),
         ] {
@@ -77,6 +85,7 @@ impl ReaderConfig {
             ("weight", self.weight, 0.0),
             ("contrast", self.contrast, 0.0),
             ("temperature", self.temperature, f64::MIN_POSITIVE),
+            ("momentum", self.momentum, f64::MIN_POSITIVE),
         ] {
             if !(value >= least && value.is_finite()) {
                 let allowed = match least {
@@ -85,6 +94,10 @@ impl ReaderConfig {
                 };
                 return Err(ConfigError::new(field, value, allowed));
             }
+        }
+        if self.momentum > 1.0 {
+            let allowed = "at most 1";
+            return Err(ConfigError::new("momentum", self.momentum, allowed));
         }
         self.first.validate().map_err(|e| e.within("first"))?;
         self.second.validate().map_err(|e| e.within("second"))
@@ -96,19 +109,27 @@ impl ReaderConfig {
     ///
     /// Panics if the configuration is not valid.
     pub fn init(&self, categories: usize, stream: &mut Stream, device: &Device) -> Reader {
+        let fine = self.fine_choices;
+        let mut candidate = || self.init_candidate(stream, device);
+        Reader {
+            candidates: (0..self.candidates).map(|_| candidate()).collect(),
+            groups: RunningState::new(Tensor::zeros([fine, categories], device)),
+            is_merged: false,
+            config: self.clone(),
+        }
+    }
+
+    fn init_candidate(&self, stream: &mut Stream, device: &Device) -> CandidateReader {
         let initializer = self.network.initializer;
         let (norm, relu) = (Norm::batch(), Activation::Relu);
         let fine = self.fine_choices;
-        Reader {
+        CandidateReader {
             after: NormActivation::new(self.features, norm, relu, initializer, stream, device),
             network: self.network.init_encoder(self.features, stream, device),
             choices: LinearConfig::new(self.features, fine)
                 .with_initializer(initializer)
                 .init(stream, device),
             pairs: RunningState::new(Tensor::zeros([fine, fine], device)),
-            groups: RunningState::new(Tensor::zeros([fine, categories], device)),
-            steps: RunningState::new(Tensor::zeros([1], device)),
-            config: self.clone(),
         }
     }
 }
@@ -120,11 +141,27 @@ impl ReaderConfig {
 ///
 /// Ten choices often end in a bad optimum, two kinds of pictures in one choice and one kind in two. So it
 /// finds more of them first, and merges those that two views of a picture are most often read as: those whose
-/// merging loses least of the information that the views share.
+/// merging loses least of the information that the views share. That still goes wrong for some initial
+/// values. So a few networks do this side by side, and the one is kept whose merged choices share most.
 ///
 /// Should be created using [`ReaderConfig`].
 #[derive(Module, Debug)]
 pub struct Reader {
+    /// The first is the one that reads once choices are merged.
+    pub candidates: Vec<CandidateReader>,
+    /// 1 where a fine choice, the row, means a choice of the code, the column. All 0 until they are merged.
+    pub groups: RunningState<Tensor<2>>,
+    /// Of the clock, not of the weights: asking a device for it would wait for the device in every round.
+    #[module(skip)]
+    is_merged: bool,
+    /// How it learns.
+    #[module(skip)]
+    pub config: ReaderConfig,
+}
+
+/// One of the networks of a [`Reader`].
+#[derive(Module, Debug)]
+pub struct CandidateReader {
     /// Picture to features.
     pub network: ConvCritic,
     /// What follows them.
@@ -133,40 +170,51 @@ pub struct Reader {
     pub choices: Linear,
     /// Moving mean of how often two views are read as each pair of fine choices, up to a factor.
     pub pairs: RunningState<Tensor<2>>,
-    /// 1 where a fine choice, the row, means a choice of the code, the column. All 0 until they are merged.
-    pub groups: RunningState<Tensor<2>>,
-    /// Critic steps so far, until choices are merged.
-    pub steps: RunningState<Tensor<1>>,
-    /// How it learns.
-    #[module(skip)]
-    pub config: ReaderConfig,
 }
 
-/// Share of the newest pictures in the moving mean.
-const MOMENTUM: f64 = 0.02;
 /// Added to the probability of a choice before the logarithm.
 const EPSILON: f64 = 1e-8;
 
 impl Reader {
-    /// Features `[batch, features]` of pictures.
-    pub fn features(&self, pictures: Tensor<4>) -> Tensor<2> {
-        self.after.apply(self.network.apply(pictures.into())).primal
+    /// Merges the fine choices when it is time to, and chooses who reads.
+    pub(crate) fn begin_round(mut self, clock: &Clock) -> Self {
+        let merge_after = self.config.merge_after as u64;
+        self.is_merged = clock.round >= merge_after;
+        if clock.round == merge_after {
+            self.choose();
+        }
+        self
+    }
+
+    /// The best candidate becomes the first. Its parameters keep their ids, so that the optimiser goes on
+    /// with them.
+    fn choose(&mut self) {
+        let pairs = |candidate: &CandidateReader| rows(candidate.pairs.value_sync());
+        let pairs: Vec<Vec<Vec<f64>>> = self.candidates.iter().map(pairs).collect();
+        let groups = self.groups.value_sync();
+        let ([fine, categories], device) = (groups.dims(), groups.device());
+        let (best, merged) = merge_best(&pairs, categories);
+        self.candidates.swap(0, best);
+        let merged = Tensor::<1, Int>::from_data(TensorData::new(merged, [fine]), &device);
+        self.groups.update(one_hot(merged, categories).detach());
     }
 
     /// The code `[batch, width]` of pictures, where a head read `own`: the categorical logits are this
     /// reader's, all alike until choices are merged. They teach it nothing; what choices mean is learnt
     /// from real pictures alone. A reader that learnt it from generated ones would agree with the generator
     /// on any small mark.
-    pub fn code(&self, pictures: Tensor<4>, own: Tensor<2>) -> Tensor<2> {
-        let frozen = self.clone().no_grad();
-        let code = frozen.merged(frozen.fine(pictures));
-        let [width, categories] = [&own, &code].map(|x| x.dims()[1]);
-        Tensor::cat(vec![code, own.narrow(1, categories, width - categories)], 1)
-    }
-
-    /// Probabilities of the fine choices.
-    fn fine(&self, pictures: Tensor<4>) -> Tensor<2> {
-        activation::softmax(self.choices.forward(self.features(pictures)), 1)
+    pub fn code(&self, pictures: &Tensor<4>, own: Tensor<2>) -> Tensor<2> {
+        let [batch, width] = own.dims();
+        let [_, categories] = self.groups.value_sync().dims();
+        let choice = if self.is_merged {
+            // A copy with running statistics of its own: generated pictures shall not move the reader's.
+            let frozen = self.candidates[0].valid().train().no_grad();
+            self.merged(frozen.fine(pictures.clone()))
+        } else {
+            Tensor::zeros([batch, categories], &own.device())
+        };
+        let numbers = own.narrow(1, categories, width - categories);
+        Tensor::cat(vec![choice, numbers], 1)
     }
 
     /// Logits of the choices of the code.
@@ -175,118 +223,82 @@ impl Reader {
         (fine.matmul(groups) + EPSILON).log()
     }
 
-    /// Whether the fine choices have been merged.
-    fn is_merged(&self) -> bool {
-        self.steps.value_sync().into_scalar::<f32>() >= self.config.merge_after as f32
-    }
-
     /// Minus the shared information of two views of real pictures, of the fine choices and of the merged
-    /// ones. Until they are merged, also how badly the features tell pictures apart: without it some
-    /// features know the slant and not the digit, with it for good they know single pictures too well.
+    /// ones. Until they are merged, also how badly the features tell pictures apart, and the mean over the
+    /// candidates: without it some features know the slant and not the digit, with it for good they know
+    /// single pictures too well.
     pub fn loss(&self, real: &Tensor<4>, stream: &mut Stream) -> Tensor<1> {
         let (shape, device) = (real.dims(), real.device());
         let views = [self.config.first, self.config.second].map(|tilt| {
             let warp = tilt.draw(shape, stream, &device);
             warp.apply(real.clone().into()).primal
         });
-        let features = self.features(Tensor::cat(views.into(), 0));
-        let logits = self.choices.forward(features.clone());
-        let fine = activation::softmax(logits.clone(), 1);
-        let view = |x: &Tensor<2>, index| x.clone().narrow(0, index * shape[0], shape[0]);
-        let shared = |x: Tensor<2>| shared_information_loss(view(&x, 0), view(&x, 1));
-        let information = shared(logits) + shared(self.merged(fine.clone()));
-        let loss = information * self.config.weight;
-        if self.is_merged() {
-            return loss;
+        let views = Tensor::cat(views.into(), 0);
+        if self.is_merged {
+            let logits = self.candidates[0].logits(self.candidates[0].features(views));
+            let merged = self.merged(activation::softmax(logits.clone(), 1));
+            return (shared(&logits) + shared(&merged)) * self.config.weight;
         }
-        self.remember(view(&fine, 0), view(&fine, 1));
-        let temperature = self.config.temperature;
-        let apart = contrastive_loss(view(&features, 0), view(&features, 1), temperature);
-        loss + apart * self.config.contrast
-    }
-
-    /// The mean follows the pairs of choices; after the last of these steps they are merged.
-    fn remember(&self, first: Tensor<2>, second: Tensor<2>) {
-        let old = self.pairs.value_sync();
-        let pairs = first.transpose().matmul(second);
-        let pairs = (pairs.clone() + pairs.transpose()).detach();
-        let pairs = old.clone() + (pairs - old) * MOMENTUM;
-        self.pairs.update(pairs.clone().detach());
-        self.steps.update((self.steps.value_sync() + 1.0).detach());
-        if self.is_merged() {
-            let groups = self.groups.value_sync();
-            let ([fine, categories], device) = (groups.dims(), groups.device());
-            let merged = TensorData::new(merge(values(pairs), categories), [fine]);
-            let merged = Tensor::<1, Int>::from_data(merged, &device);
-            self.groups.update(one_hot(merged, categories).detach());
-        }
+        let losses = self.candidates.iter();
+        let losses = losses.map(|candidate| candidate.first_loss(views.clone(), &self.config));
+        Tensor::cat(losses.collect(), 0).mean()
     }
 }
 
+impl CandidateReader {
+    /// Features `[batch, features]` of pictures.
+    pub fn features(&self, pictures: Tensor<4>) -> Tensor<2> {
+        self.after.apply(self.network.apply(pictures.into())).primal
+    }
+
+    fn logits(&self, features: Tensor<2>) -> Tensor<2> {
+        self.choices.forward(features)
+    }
+
+    /// Probabilities of the fine choices.
+    fn fine(&self, pictures: Tensor<4>) -> Tensor<2> {
+        activation::softmax(self.logits(self.features(pictures)), 1)
+    }
+
+    /// What it minimises until choices are merged; the first half of `views` are the first views. The mean
+    /// follows the pairs of choices.
+    fn first_loss(&self, views: Tensor<4>, config: &ReaderConfig) -> Tensor<1> {
+        let features = self.features(views);
+        let logits = self.logits(features.clone());
+        let [first, second] = halves(&activation::softmax(logits.clone(), 1));
+        let pairs = first.transpose().matmul(second);
+        let pairs = (pairs.clone() + pairs.transpose()).detach();
+        let old = self.pairs.value_sync();
+        let followed = old.clone() + (pairs - old) * config.momentum;
+        self.pairs.update(followed.detach());
+        let [first, second] = halves(&features);
+        let apart = contrastive_loss(first, second, config.temperature);
+        shared(&logits) * config.weight + apart * config.contrast
+    }
+}
+
+/// Rows of first views, and those of second views.
+fn halves(views: &Tensor<2>) -> [Tensor<2>; 2] {
+    let half = views.dims()[0] / 2;
+    [0, half].map(|start| views.clone().narrow(0, start, half))
+}
+
+/// Minus the shared information of both views, given logits.
+fn shared(logits: &Tensor<2>) -> Tensor<1> {
+    let [first, second] = halves(logits);
+    shared_information_loss(first, second)
+}
+
 /// Rows of a square matrix.
-fn values(pairs: Tensor<2>) -> Vec<Vec<f64>> {
+fn rows(pairs: Tensor<2>) -> Vec<Vec<f64>> {
     let [size, _] = pairs.dims();
     let values: Vec<f64> = pairs.into_data().iter::<f64>().collect();
     values.chunks(size).map(<[f64]>::to_vec).collect()
 }
 
-/// The group of each choice, after merging two by two those that lose least shared information; `pairs`
-/// says how often, up to a factor, two views of a picture are read as two choices.
-fn merge(mut pairs: Vec<Vec<f64>>, groups: usize) -> Vec<i64> {
-    let mut group_of: Vec<i64> = (0..pairs.len() as i64).collect();
-    while pairs.len() > groups {
-        let count = pairs.len();
-        let all = (0..count).flat_map(|low| (low + 1..count).map(move |high| (low, high)));
-        let information = |(low, high)| shared_information(&joined(&pairs, low, high));
-        let scored = all.map(|pair| (information(pair), pair));
-        let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
-        let (_, (low, high)) = best.expect("there are two choices or more");
-        pairs = joined(&pairs, low, high);
-        for group in &mut group_of {
-            match (*group as usize).cmp(&high) {
-                Ordering::Less => {}
-                Ordering::Equal => *group = low as i64,
-                Ordering::Greater => *group -= 1,
-            }
-        }
-    }
-    group_of
-}
-
-/// The pairs after choice `high` became `low`.
-fn joined(pairs: &[Vec<f64>], low: usize, high: usize) -> Vec<Vec<f64>> {
-    let join = |row: &[f64]| {
-        let mut row = row.to_vec();
-        row[low] += row[high];
-        row.remove(high);
-        row
-    };
-    let mut rows: Vec<Vec<f64>> = pairs.iter().map(|row| join(row)).collect();
-    let gone = rows.remove(high);
-    rows[low].iter_mut().zip(gone).for_each(|(a, b)| *a += b);
-    rows
-}
-
-/// Mutual information of rows and columns in nats.
-fn shared_information(pairs: &[Vec<f64>]) -> f64 {
-    let sums: Vec<f64> = pairs.iter().map(|row| row.iter().sum()).collect();
-    let total: f64 = sums.iter().sum();
-    let cell = |row: usize, column: usize| {
-        let joint = pairs[row][column];
-        if joint > 0.0 {
-            joint / total * (joint * total / (sums[row] * sums[column])).ln()
-        } else {
-            0.0
-        }
-    };
-    let places = 0..pairs.len();
-    let row = |row| places.clone().map(|column| cell(row, column)).sum::<f64>();
-    places.clone().map(row).sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use gan_core::game::Player;
+    use gan_core::game::{Player, restore_module, snapshot_module};
     use gan_core::optim::OptimizerConfig;
     use gan_core::testing::assert_close;
 
@@ -308,10 +320,12 @@ mod tests {
         ReaderConfig {
             network: ConvCriticConfig::dcgan(ImageShape::new(1, 8), [4]),
             features: 6,
+            candidates: 3,
             fine_choices: 4,
             weight: 1.0,
             contrast: 1.0,
             temperature: 0.3,
+            momentum: 0.5,
             merge_after: 2,
             first: tilt.times(0.5),
             second: tilt,
@@ -326,18 +340,31 @@ mod tests {
         Stream::new(1, "x", 0).normal([8, 1, 8, 8], &device())
     }
 
+    fn at(round: u64) -> Clock {
+        Clock {
+            round,
+            ..Clock::new(1)
+        }
+    }
+
+    /// Logits of the choice in a code.
+    fn choice(reader: &Reader) -> Tensor<2> {
+        let own = Tensor::zeros([8, CHOICES + 2], &device());
+        let code = reader.code(&pictures(), own);
+        activation::softmax(code.narrow(1, 0, CHOICES), 1)
+    }
+
     #[test]
     fn choices_are_merged_once_and_nothing_is_read_before() {
-        let reader = reader();
-        let own: Tensor<2> = Stream::new(2, "own", 0).normal([8, CHOICES + 2], &device());
-        let code = || reader.code(pictures(), own.clone());
+        let mut reader = reader();
         let stream = &mut Stream::new(1, "tilt", 0);
-        for _ in 0..2 {
-            let choice = activation::softmax(code().narrow(1, 0, CHOICES), 1);
-            let even = choice.zeros_like() + 1.0 / CHOICES as f64;
-            assert_close(&choice, &even, 1e-6);
+        for round in 0..2 {
+            reader = reader.begin_round(&at(round));
+            let even = Tensor::ones([8, CHOICES], &device()) / CHOICES as f64;
+            assert_close(&choice(&reader), &even, 1e-6);
             reader.loss(&pictures(), stream);
         }
+        reader = reader.begin_round(&at(2));
         let groups = reader.groups.value_sync();
         let sums = groups.clone().sum_dim(1);
         assert_close(&sums, &sums.ones_like(), 0.0);
@@ -345,38 +372,100 @@ mod tests {
         assert!(least >= 1.0, "a choice of the code means nothing");
         // What comes later does not move them.
         reader.loss(&pictures(), stream);
+        reader = reader.begin_round(&at(3));
         assert_close(&reader.groups.value_sync(), &groups, 0.0);
-        let fine = reader.fine(pictures());
-        let choice = activation::softmax(code().narrow(1, 0, CHOICES), 1);
-        assert_close(&choice, &fine.matmul(groups), 1e-5);
+        let fine = reader.candidates[0].fine(pictures());
+        assert_close(&choice(&reader), &fine.matmul(groups), 1e-5);
+    }
+
+    #[test]
+    fn numbers_are_read_by_the_head() {
+        let own: Tensor<2> = Stream::new(2, "own", 0).normal([8, CHOICES + 2], &device());
         let numbers = |x: Tensor<2>| x.narrow(1, CHOICES, 2);
-        assert_close(&numbers(code()), &numbers(own.clone()), 0.0);
-    }
-
-    /// Three kinds of pictures of which one is read as three choices and one as two.
-    #[test]
-    fn choices_that_views_confuse_are_merged() {
-        let kind = [0usize, 1, 0, 2, 1, 0];
-        let often = |a: usize, b: usize| match (a == b, kind[a] == kind[b]) {
-            (true, _) => 8.0,
-            (_, true) => 3.0,
-            _ => 0.2,
-        };
-        let row = |a| (0..6).map(|b| often(a, b)).collect();
-        let pairs: Vec<Vec<f64>> = (0..6).map(row).collect();
-        let found = merge(pairs.clone(), 3);
-        for (a, b) in (0..6).flat_map(|a| (0..6).map(move |b| (a, b))) {
-            assert_eq!(found[a] == found[b], kind[a] == kind[b], "{found:?}");
+        for round in [0, 2] {
+            let code = reader()
+                .begin_round(&at(round))
+                .code(&pictures(), own.clone());
+            assert_close(&numbers(code), &numbers(own.clone()), 0.0);
         }
-        assert_eq!(merge(pairs, 6), [0, 1, 2, 3, 4, 5]);
     }
 
+    /// The second of three shares most: there two choices are read alike, and the other two as themselves.
     #[test]
-    fn shared_information_of_sure_and_of_independent_pairs() {
-        let sure = [vec![5.0, 0.0], vec![0.0, 5.0]];
-        assert!((shared_information(&sure) - 2f64.ln()).abs() < 1e-12);
-        let independent = [vec![1.0, 3.0], vec![3.0, 9.0]];
-        assert!(shared_information(&independent).abs() < 1e-12);
+    fn the_candidate_that_shares_most_reads() {
+        let reader = reader();
+        let sure = [
+            [4.0, 0.0, 0.0, 4.0],
+            [0.0, 8.0, 0.0, 0.0],
+            [0.0, 0.0, 8.0, 0.0],
+            [4.0, 0.0, 0.0, 4.0],
+        ];
+        let even = [[1.0; 4]; 4];
+        for (candidate, pairs) in reader.candidates.iter().zip([even, sure, even]) {
+            candidate
+                .pairs
+                .update(Tensor::from_floats(pairs, &device()));
+        }
+        let features =
+            |reader: &Reader, index: usize| reader.candidates[index].features(pictures());
+        let old = [0, 1, 2].map(|index| features(&reader, index));
+        let reader = reader.begin_round(&at(2));
+        for (new, old_place) in [1, 0, 2].into_iter().enumerate() {
+            assert_close(&features(&reader, new), &old[old_place], 0.0);
+        }
+        let groups = reader.groups.value_sync();
+        let group = |choice: usize| groups.clone().narrow(0, choice, 1);
+        assert_close(&group(0), &group(3), 0.0);
+        let alike = groups.clone().matmul(groups.clone().transpose()).sum();
+        assert_close(&alike, &(alike.zeros_like() + 6.0), 0.0);
+    }
+
+    /// The optimiser goes on with the one that reads, and the others stay.
+    #[test]
+    fn after_the_choice_only_the_first_learns() {
+        let mut player = Player::new("reader", reader(), OptimizerConfig::adam(1e-2, 0.0, 0.99));
+        let stream = &mut Stream::new(1, "tilt", 0);
+        let mut weights = Vec::new();
+        for round in 0..4 {
+            player.change(|reader| reader.begin_round(&at(round)));
+            let candidates = &player.module().candidates;
+            weights.push([0, 1, 2].map(|index: usize| candidates[index].choices.weight.val()));
+            player.minimize(player.module().loss(&pictures(), stream));
+        }
+        let moved = |index: usize, rounds: [usize; 2]| {
+            let [old, new] = rounds.map(|round: usize| weights[round][index].clone());
+            (new - old).abs().max().into_scalar::<f32>() > 1e-4
+        };
+        assert_eq!([0, 1, 2].map(|index| moved(index, [0, 1])), [true; 3]);
+        let after = [0, 1, 2].map(|index| moved(index, [2, 3]));
+        assert_eq!(after, [true, false, false]);
+    }
+
+    /// Running statistics follow real pictures alone.
+    #[test]
+    fn generated_pictures_leave_nothing_behind() {
+        let reader = reader().begin_round(&at(2));
+        reader.loss(&pictures(), &mut Stream::new(1, "tilt", 0));
+        let before = snapshot_module(&reader);
+        choice(&reader);
+        assert!(before == snapshot_module(&reader));
+        reader.loss(&pictures(), &mut Stream::new(1, "tilt", 0));
+        assert!(before != snapshot_module(&reader));
+    }
+
+    /// A rollback to before the merge, in the reader that has merged.
+    #[test]
+    fn a_reader_can_go_back_to_before_it_chose() {
+        let reader = reader().begin_round(&at(1));
+        reader.loss(&pictures(), &mut Stream::new(1, "tilt", 0));
+        let before = snapshot_module(&reader);
+        let chosen = reader.begin_round(&at(2));
+        let groups = chosen.groups.value_sync();
+        let back = restore_module(chosen, "reader", &before).unwrap();
+        let back = back.begin_round(&at(1));
+        assert!(before == snapshot_module(&back));
+        let again = back.begin_round(&at(2));
+        assert_close(&again.groups.value_sync(), &groups, 0.0);
     }
 
     #[test]
@@ -407,6 +496,9 @@ mod tests {
         assert_eq!(field(|c| c.network.widths.clear()), "network.widths");
         assert_eq!(field(|c| c.network.image.channels = 3), "network.image");
         assert_eq!(field(|c| c.features = 0), "features");
+        assert_eq!(field(|c| c.candidates = 0), "candidates");
+        assert_eq!(field(|c| c.momentum = 0.0), "momentum");
+        assert_eq!(field(|c| c.momentum = 1.1), "momentum");
         assert_eq!(field(|c| c.fine_choices = CHOICES - 1), "fine_choices");
         assert_eq!(field(|c| c.merge_after = 0), "merge_after");
         assert_eq!(field(|c| c.weight = f64::NAN), "weight");

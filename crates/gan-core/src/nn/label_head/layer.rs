@@ -64,6 +64,19 @@ impl LabelHeadLayer {
         Some(classifier.apply(seen.into()).primal)
     }
 
+    /// The same, but the choice of a [code](LabelHead::Information) does not count: for a critic that leaves
+    /// it to others to read. Other heads stay as they are.
+    #[must_use]
+    pub fn without_choice(mut self) -> Self {
+        if let LabelHead::Information {
+            categorical_weight, ..
+        } = &mut self.rule
+        {
+            *categorical_weight = 0.0;
+        }
+        self
+    }
+
     /// What the critic minimises beside the adversarial loss, `[1]`, if anything.
     pub fn critic_loss(
         &self,
