@@ -132,7 +132,7 @@ impl Counter {
         let left = self
             .begin
             .elapsed()
-            .mul_f64((total - done) as f64 / done as f64);
+            .mul_f64(total.saturating_sub(done) as f64 / done as f64);
         let line = format!(
             "{}: {done} of {total}  {} left",
             self.what,

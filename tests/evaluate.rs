@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use gan_core::train::{RunDir, read_metric};
 use gan_data::io::write_picture;
 use gan_data::source::synthetic::SyntheticDigitsConfig;
 use serde_json::Value;
+use zip::write::SimpleFileOptions;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -141,6 +143,63 @@ fn files_are_scored_like_the_run_that_drew_them() {
     let table = run_well("evaluate", folder.path(), &of_files);
     assert!(table.contains("120 pictures, 28x28 grey"), "{table}");
     assert!(table.contains("lower is better"), "{table}");
+}
+
+/// Writes the same synthetic digits as a folder, an archive and IDX files, and returns their names.
+fn three_containers(folder: &Path, indices: std::ops::Range<usize>) -> [&'static str; 3] {
+    let digits = SyntheticDigitsConfig::new().init().unwrap();
+    let count = indices.len() as u32;
+    let numbers = |magic: u32, sizes: &[u32]| -> Vec<u8> {
+        let numbers = std::iter::once(&magic).chain(sizes);
+        numbers.flat_map(|number| number.to_be_bytes()).collect()
+    };
+    let mut images = numbers(0x803, &[count, 28, 28]);
+    let mut labels = numbers(0x801, &[count]);
+    for name in ["files", "idx"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    let mut archive = zip::ZipWriter::new(fs::File::create(folder.join("files.zip")).unwrap());
+    for index in indices {
+        let picture = digits.get(index).unwrap();
+        let name = format!("{index:04}.png");
+        let path = folder.join("files").join(&name);
+        write_picture(&path, &picture).unwrap();
+        archive
+            .start_file(name, SimpleFileOptions::default())
+            .unwrap();
+        archive.write_all(&fs::read(path).unwrap()).unwrap();
+        images.extend(&picture.pixels);
+        labels.push(picture.label.unwrap() as u8);
+    }
+    archive.finish().unwrap();
+    fs::write(folder.join("idx/train-images-idx3-ubyte"), images).unwrap();
+    fs::write(folder.join("idx/train-labels-idx1-ubyte"), labels).unwrap();
+    ["files", "files.zip", "idx"]
+}
+
+#[test]
+fn a_folder_an_archive_and_idx_files_of_the_same_pictures_score_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets = three_containers(folder.path(), 0..130);
+    let others = folder.path().join("others");
+    fs::create_dir(&others).unwrap();
+    three_containers(&others, 500..600);
+    let of = |set| {
+        let flags = [
+            "--real",
+            set,
+            "--fake",
+            "others/files.zip",
+            "--metrics",
+            "fid,pr",
+        ];
+        let (report, _) = evaluate(folder.path(), &flags);
+        ["fid", "precision", "recall"].map(|name| score(&report, name))
+    };
+    let [files, archive, idx] = sets.map(of);
+    assert!(files[0] > 0.0, "{files:?}");
+    assert_eq!(files, archive);
+    assert_eq!(files, idx);
 }
 
 /// The mean of what the same program says of each class alone; other labels are refused.

@@ -30,7 +30,8 @@ pub(super) fn score_paths(
         },
         ..PathLengthConfig::default()
     };
-    let counter = RefCell::new(Counter::new(screen, "paths", count));
+    // A path is looked at from two pictures.
+    let counter = RefCell::new(Counter::new(screen, "pictures of paths", 2 * count));
     let class_of = |path: usize| match trained.num_classes() {
         0 => Vec::new(),
         there => vec![path % there],
