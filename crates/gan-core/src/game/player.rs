@@ -6,6 +6,7 @@ use burn::tensor::Gradients;
 
 use super::{State, StateError, restore_module, snapshot_module};
 use crate::kernel::sum_of_squares;
+use crate::nn::parameter_count;
 use crate::optim::{Optimizer, OptimizerConfig, Update};
 
 /// One side of the game: a module and the optimiser that moves it.
@@ -113,17 +114,7 @@ impl<M: Module> Player<M> {
 
     /// Number of trainable values.
     pub fn parameter_count(&self) -> usize {
-        struct Count(usize);
-        impl ModuleVisitor for Count {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                if param.is_require_grad() {
-                    self.0 += param.base().shape().num_elements();
-                }
-            }
-        }
-        let mut count = Count(0);
-        self.module().visit(&mut count);
-        count.0
+        parameter_count(self.module())
     }
 
     /// Multiplies the learning rate of all coming steps.

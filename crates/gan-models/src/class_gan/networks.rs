@@ -202,12 +202,10 @@ impl ClassCritic for ImageClassCritic {
         fake: &Verdict,
         classes: &Tensor<2>,
     ) -> Option<Tensor<1>> {
-        let head = self.head()?;
-        match self {
-            Self::Image(critic) => head.generator_loss(&critic.read(seen, fake.clone()), classes),
-            Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => {
-                head.generator_loss(fake, classes)
-            }
-        }
+        let fake = match self {
+            Self::Image(critic) => critic.read(seen, fake.clone()),
+            Self::TwoTower(_) | Self::Resnet(_) | Self::Deep(_) => fake.clone(),
+        };
+        self.head()?.generator_loss(&fake, classes)
     }
 }

@@ -17,8 +17,11 @@ use rayon::prelude::*;
 use super::buffer::{grow, initialised, uninitialised};
 use super::simd::{Level, Vector, level, transpose_block};
 
-/// Rows of a tile: with four vectors of columns its sums fill the registers.
+/// Rows of a tile, and vectors of columns in a panel with AVX-512 and without: so the sums of a tile fill the
+/// registers.
 const TILE: usize = 6;
+const VECTORS_AVX512: usize = 4;
+const VECTORS: usize = 2;
 
 /// Rows that use a part of a panel one after the other, while it is in the first-level cache.
 const BLOCK: usize = 48;
@@ -161,8 +164,8 @@ impl Work<'_> {
         let [m, k, n] = self.size;
         let width = match self.level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => 4 * 16,
-            _ => 2 * 8,
+            Level::Avx512 => VECTORS_AVX512 * 16,
+            _ => VECTORS * 8,
         };
         let panels = n.div_ceil(width);
         let threads = rayon::current_num_threads();
@@ -184,7 +187,7 @@ impl Work<'_> {
                     Level::Avx512 => self.task_avx512(i / parts * width, rows),
                     #[cfg(target_arch = "x86_64")]
                     Level::Avx2 => self.task_avx2(i / parts * width, rows),
-                    Level::Portable => self.task::<[f32; 8], 2>(i / parts * width, rows),
+                    Level::Portable => self.task::<[f32; 8], VECTORS>(i / parts * width, rows),
                 }
             }
         };
@@ -198,13 +201,13 @@ impl Work<'_> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn task_avx512(&self, first: usize, rows: Range<usize>) {
-        unsafe { self.task::<std::arch::x86_64::__m512, 4>(first, rows) }
+        unsafe { self.task::<std::arch::x86_64::__m512, VECTORS_AVX512>(first, rows) }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn task_avx2(&self, first: usize, rows: Range<usize>) {
-        unsafe { self.task::<std::arch::x86_64::__m256, 2>(first, rows) }
+        unsafe { self.task::<std::arch::x86_64::__m256, VECTORS>(first, rows) }
     }
 
     /// The given rows of the panel that begins at column `first`.

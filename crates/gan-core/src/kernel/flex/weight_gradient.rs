@@ -8,7 +8,7 @@ use super::buffer::grow;
 use super::correlation::{LANES, Runs, correlation};
 use super::packing::Packing;
 use super::shape::{ConvShape, big_packing, phase_taps};
-use super::simd::{transpose, vectorised};
+use super::simd::{transpose_block, vectorised};
 
 thread_local! {
     /// Both sides of a weight gradient, shared by its tasks.
@@ -54,7 +54,7 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
         let g = &mut g[..pictures * area * width];
         g.par_chunks_mut(area * width)
             .zip(small.par_chunks(shape.small_floats()))
-            .for_each(|(g, small)| vectorised(|| lay_channels_last(small, area, width, g)));
+            .for_each(|(g, small)| lay_channels_last(small, area, width, g));
         let starts: Vec<usize> = (0..pictures)
             .flat_map(|picture| {
                 (0..shape.small[0])
@@ -93,21 +93,16 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
 /// left there: nobody reads its sums.
 #[inline]
 fn lay_channels_last(from: &[f32], area: usize, width: usize, to: &mut [f32]) {
-    for (block, from) in from.chunks(LANES * area).enumerate() {
-        let whole = if from.len() == LANES * area {
-            area / LANES * LANES
-        } else {
-            0
-        };
-        for pixel in (0..whole).step_by(LANES) {
-            let to = &mut to[pixel * width + block * LANES..];
-            transpose(&from[pixel..], area, to, width);
-        }
-        for pixel in whole..area {
-            let to = &mut to[pixel * width + block * LANES..];
-            for (to, from) in to.iter_mut().zip(from[pixel..].iter().step_by(area)) {
-                *to = *from;
-            }
-        }
+    let channels = from.len() / area;
+    assert!(channels <= width && to.len() >= area * width);
+    // SAFETY: both sides have all pixels of so many channels.
+    unsafe {
+        transpose_block(
+            from.as_ptr(),
+            area,
+            [channels, area],
+            to.as_mut_ptr(),
+            width,
+        );
     }
 }

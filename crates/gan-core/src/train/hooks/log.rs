@@ -1,5 +1,6 @@
 //! Writes `log.jsonl`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -26,7 +27,7 @@ pub struct Log {
     every: Every,
     files: Option<Files>,
     /// The latest values since the last line.
-    since: BTreeMap<String, Latest>,
+    since: BTreeMap<Cow<'static, str>, Latest>,
 }
 
 /// A value of a round after the last line.
@@ -103,7 +104,7 @@ impl<G: Game> Hook<G> for Log {
         if !context.fires(self.every) {
             for (name, value) in context.report.scalars() {
                 let value = Latest::Reported(Box::new(value.clone()));
-                self.since.insert((*name).to_owned(), value);
+                self.since.insert(Cow::Borrowed(*name), value);
             }
             return Ok(ControlFlow::Continue(()));
         }
@@ -113,7 +114,7 @@ impl<G: Game> Hook<G> for Log {
         let rare: Vec<(&str, f32)> = since
             .iter()
             .filter(|(name, _)| !reported(name))
-            .map(|(name, value)| (name.as_str(), value.read()))
+            .map(|(name, value)| (&**name, value.read()))
             .collect();
         let entry = LogEntry::new(&context.clock, &[context.values(), &rare].concat());
         files.log.write(&entry).map_err(error(&context.run.log()))?;
@@ -148,7 +149,7 @@ impl<G: Game> Hook<G> for Log {
         let saved = numbers.range(SAVED.to_owned()..);
         self.since = saved
             .map_while(|(key, value)| Some((key.strip_prefix(SAVED)?, *value as f32)))
-            .map(|(name, value)| (name.to_owned(), Latest::Saved(value)))
+            .map(|(name, value)| (Cow::Owned(name.to_owned()), Latest::Saved(value)))
             .collect();
     }
 }
