@@ -11,6 +11,7 @@ use clap::{Args, Parser};
 use gan_core::sample::parse_seeds;
 
 use crate::Failure;
+use crate::allocator::keep_freed_pages;
 use crate::set::Change;
 use crate::trained::Which;
 
@@ -112,6 +113,7 @@ impl Seeds {
 /// The work is done on a thread of rayon's pool: from outside, every parallel operation would put
 /// this thread to sleep and wake it again, thousands of times a second.
 pub fn main<A: Parser>(work: impl FnOnce(A) -> Result<(), Failure> + Send) -> ExitCode {
+    keep_freed_pages();
     quiet_panics();
     let result = rayon::scope(|_| {
         parse::<A>(std::env::args_os()).and_then(|arguments| arguments.map_or(Ok(()), work))

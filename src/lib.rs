@@ -3,6 +3,7 @@
 //! This package is not published. To train your own players, depend on `gan-core` alone; these files
 //! show how a program is put together from it.
 
+mod allocator;
 pub mod backend;
 pub mod classifier;
 pub mod cli;
@@ -25,8 +26,3 @@ pub mod trained;
 
 pub use failure::Failure;
 pub use plot::{draw_losses, draw_metrics};
-
-/// Training frees and takes megabytes thousands of times a second; the system's allocator gives
-/// them back to the kernel every time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

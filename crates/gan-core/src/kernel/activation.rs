@@ -54,6 +54,15 @@ pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.tanh()
 }
 
+/// Square root. Burn's own step back raises its input to a power, number by number.
+pub fn sqrt<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if super::flex::node::is_supported(&x) {
+        return super::flex::activation::sqrt(x);
+    }
+    x.sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,19 +90,23 @@ mod tests {
     }
 
     #[test]
-    fn kernel_and_plain_tanh_agree_in_value_and_gradient() {
+    fn kernel_and_plain_tanh_and_root_agree_in_value_and_gradient() {
         let device = Device::flex().autodiff();
-        let run = |f: fn(Tensor<2>) -> Tensor<2>| {
-            let x = Stream::new(1, "x", 0).normal([70, 51], &device) * 3.0;
-            let x = x.detach().require_grad();
-            let y = f(x.clone());
-            let gradients = (y.clone().square().sum()).backward();
-            let gradient = x.grad(&gradients).expect("tracked");
-            (y.into_data(), gradient.into_data())
+        let agree = |x: Tensor<2>, ours: fn(Tensor<2>) -> Tensor<2>, plain: fn(_) -> Tensor<2>| {
+            let run = |f: fn(Tensor<2>) -> Tensor<2>| {
+                let x = x.clone().detach().require_grad();
+                let y = f(x.clone());
+                let gradients = (y.clone() * (y.clone() + 1.0)).sum().backward();
+                let gradient = x.grad(&gradients).expect("tracked");
+                (y.into_data(), gradient.into_data())
+            };
+            let (ours, plain) = (run(ours), run(plain));
+            ours.0.assert_approx_eq::<f32>(&plain.0, Default::default());
+            ours.1.assert_approx_eq::<f32>(&plain.1, Default::default());
         };
-        let (ours, plain) = (run(tanh), run(|x| x.tanh()));
-        ours.0.assert_approx_eq::<f32>(&plain.0, Default::default());
-        ours.1.assert_approx_eq::<f32>(&plain.1, Default::default());
+        let x = Stream::new(1, "x", 0).normal([70, 51], &device) * 3.0;
+        agree(x.clone(), tanh, |x| x.tanh());
+        agree(x.abs() + 1e-3, sqrt, |x| x.sqrt());
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod pass;
 mod pool;
 mod update;
 
-pub use activation::{leaky_relu, leaky_relu_tangent, tanh};
+pub use activation::{leaky_relu, leaky_relu_tangent, sqrt, tanh};
 pub use conv::{conv_transpose2d, conv2d, linear};
 pub use frozen::FrozenConv2d;
 pub use group_norm::group_norm;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dual::{Dual, Forward};
 use crate::error::ConfigError;
+use crate::kernel;
 
 /// Configuration to create a [`MinibatchStddev`] layer using the
 /// [init function](MinibatchStddevConfig::init).
@@ -117,7 +118,7 @@ impl Forward<4, 4> for MinibatchStddev {
         let y = grouped(x.primal.clone());
         let centered = y.clone() - y.mean_dim(0);
         let variance = centered.clone().square().mean_dim(0);
-        let stddev = variance.add_scalar(self.epsilon).sqrt(); // [1, batch / group, chw]
+        let stddev = kernel::sqrt(variance.add_scalar(self.epsilon)); // [1, batch / group, chw]
 
         let tangent = x.tangent.map(|t| {
             let dt = grouped(t.clone());

@@ -1,11 +1,11 @@
 //! Activations as steps of Burn's tape, one parallel pass each way.
 
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::buffer::{initialised, uninitialised, write_each};
 use super::node::{PullBack, like, map, tracked, values};
 use super::simd::vectorised;
+use super::team::share;
 use super::{Primitive, contiguous};
 
 /// Elements per task of an elementwise pass.
@@ -22,12 +22,13 @@ fn elementwise(
 ) -> Primitive {
     let (values_x, values_other) = (values(x), values(other));
     let mut y = uninitialised(values_x.len());
-    y.par_chunks_mut(CHUNK)
-        .zip(values_x.par_chunks(CHUNK))
-        .zip(values_other.par_chunks(CHUNK))
-        .for_each(move |((y, x), other)| {
-            vectorised(move || write_each(y, x, other, f));
-        });
+    let parts = y
+        .chunks_mut(CHUNK)
+        .zip(values_x.chunks(CHUNK))
+        .zip(values_other.chunks(CHUNK));
+    share(parts, move |((y, x), other)| {
+        vectorised(move || write_each(y, x, other, f));
+    });
     // SAFETY: the three slices have one length, so every element has been written.
     like(unsafe { initialised(y) }, x)
 }
@@ -37,6 +38,7 @@ fn elementwise(
 enum Activation {
     LeakyRelu { slope: f32 },
     Tanh,
+    Sqrt,
 }
 
 impl Activation {
@@ -46,6 +48,7 @@ impl Activation {
                 elementwise(x, x, move |x, _| if x > 0.0 { x } else { slope * x })
             }
             Self::Tanh => elementwise(x, x, |x, _| tanh_of(x)),
+            Self::Sqrt => elementwise(x, x, |x, _| x.sqrt()),
         }
     }
 
@@ -62,6 +65,7 @@ impl Activation {
                 )
             }
             Self::Tanh => elementwise(direction, y, |t, y| t * (1.0 - y * y)),
+            Self::Sqrt => elementwise(direction, y, |t, y| t * (0.5 / y)),
         }
     }
 }
@@ -95,6 +99,11 @@ pub(crate) fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> 
 /// Hyperbolic tangent on flex, on the tape or off it.
 pub(crate) fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activate(Activation::Tanh, x)
+}
+
+/// Square root on flex, on the tape or off it.
+pub(crate) fn sqrt<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activate(Activation::Sqrt, x)
 }
 
 /// The tangent of a leaky ReLU with output `y`, on the tape or off it.

@@ -9,14 +9,13 @@
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
-use rayon::prelude::*;
-
 use super::buffer::{grow, initialised, uninitialised};
 use super::correlation::{LANES, Runs, correlation};
 use super::packing::{Finish, Packing, Placement};
 use super::shape::{ConvShape, OutputPhases, Tap, big_packing, phase_taps};
 use super::shift_gemm::{SLACK, pack_panels, product};
 use super::simd::vectorised;
+use super::team::share;
 
 thread_local! {
     /// Packed input and product of one task, kept from call to call: fresh memory would have to be
@@ -61,16 +60,15 @@ impl PackedWeight {
         }
         let width = channels.next_multiple_of(LANES);
         let mut rows = vec![0.0; taps.len() * width];
-        rows.par_chunks_mut(TERMS * width)
-            .zip(taps.par_chunks(TERMS))
-            .for_each(|(rows, taps)| {
-                // Channel by channel: the weights of a channel are neighbours, or nearly.
-                for m in 0..channels {
-                    for (row, tap) in rows.chunks_exact_mut(width).zip(taps) {
-                        row[m] = value(m, tap);
-                    }
+        let parts = rows.chunks_mut(TERMS * width).zip(taps.chunks(TERMS));
+        share(parts, |(rows, taps)| {
+            // Channel by channel: the weights of a channel are neighbours, or nearly.
+            for m in 0..channels {
+                for (row, tap) in rows.chunks_exact_mut(width).zip(taps) {
+                    row[m] = value(m, tap);
                 }
-            });
+            }
+        });
         Self::Rows { rows, width }
     }
 }
@@ -144,7 +142,8 @@ pub(crate) fn convolve_transposed(
 
 /// Room for as many pictures as a task takes.
 fn grouped(packing: Packing, shape: &ConvShape) -> Packing {
-    let fair = shape.batch.div_ceil(2 * rayon::current_num_threads());
+    // Four parts to a thread: if the last one is late, the others wait for a quarter of its work.
+    let fair = shape.batch.div_ceil(4 * rayon::current_num_threads());
     let pictures = (GROUP_FLOATS / packing.floats().max(1)).clamp(1, fair.max(1));
     Packing {
         pictures,
@@ -229,22 +228,21 @@ fn run(
     let size = jobs[0].placement.size;
     let to = channels * size[0] * size[1];
     let mut y = uninitialised(x.len() / from * to);
-    y.par_chunks_mut(packing.pictures * to)
-        .zip(x.par_chunks(packing.pictures * from))
-        .for_each(|(y, x)| {
-            SCRATCH.with_borrow_mut(|(packed, result)| {
-                let b = grow(packed, packing.floats());
-                vectorised(|| packing.pack(x, 0..packing.rows(), b));
-                let packed = Packed {
-                    packing,
-                    b,
-                    pictures: x.len() / from,
-                };
-                for job in jobs {
-                    job.run(&packed, result, y, finish);
-                }
-            });
+    let outputs = y.chunks_mut(packing.pictures * to);
+    share(outputs.zip(x.chunks(packing.pictures * from)), |(y, x)| {
+        SCRATCH.with_borrow_mut(|(packed, result)| {
+            let b = grow(packed, packing.floats());
+            vectorised(|| packing.pack(x, 0..packing.rows(), b));
+            let packed = Packed {
+                packing,
+                b,
+                pictures: x.len() / from,
+            };
+            for job in jobs {
+                job.run(&packed, result, y, finish);
+            }
         });
+    });
     // SAFETY: the jobs place every pixel of every channel and picture.
     unsafe { initialised(y) }
 }

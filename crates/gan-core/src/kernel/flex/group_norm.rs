@@ -11,18 +11,17 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops};
-use burn::prelude::*;
-use rayon::prelude::*;
-
 use self::rows::{Along, Groups, Moments, TangentRow, change, filled, sum_channels};
 use super::Primitive;
 use super::buffer::{initialised, uninitialised, write_each};
 use super::node::{like, record, tensor, tracked, untyped, values};
 use super::simd::vectorised;
+use super::team::share;
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::prelude::*;
 
 /// The sums of the pictures, added up in their order.
 fn over_pictures(sums: &[f32], channels: usize) -> Primitive {
@@ -74,21 +73,22 @@ impl Shared {
         let (weights, biases) = (numbers(&weight), numbers(&bias));
         let mut y = uninitialised(values(&x).len());
         let mut moments = vec![Moments::default(); at.sizes.batch * groups];
-        y.par_chunks_mut(at.picture())
-            .zip(values(&x).par_chunks(at.picture()))
-            .zip(moments.par_chunks_mut(groups))
-            .for_each(|((y, x), moments)| {
-                vectorised(|| {
-                    let rows = y.chunks_mut(at.length()).zip(x.chunks(at.length()));
-                    for (index, ((y, x), moments)) in rows.zip(moments).enumerate() {
-                        *moments = Moments::of(x, epsilon);
-                        let this = *moments;
-                        let y = filled(y, x, x, |x, _| this.standard(x));
-                        change(y, at.part(weights, index), |y, weight| y * weight);
-                        change(y, at.part(biases, index), |y, bias| y + bias);
-                    }
-                });
+        let parts = y
+            .chunks_mut(at.picture())
+            .zip(values(&x).chunks(at.picture()))
+            .zip(moments.chunks_mut(groups));
+        share(parts, |((y, x), moments)| {
+            vectorised(|| {
+                let rows = y.chunks_mut(at.length()).zip(x.chunks(at.length()));
+                for (index, ((y, x), moments)) in rows.zip(moments).enumerate() {
+                    *moments = Moments::of(x, epsilon);
+                    let this = *moments;
+                    let y = filled(y, x, x, |x, _| this.standard(x));
+                    change(y, at.part(weights, index), |y, weight| y * weight);
+                    change(y, at.part(biases, index), |y, bias| y + bias);
+                }
             });
+        });
         // SAFETY: every group of every picture has been written.
         let y = like(unsafe { initialised(y) }, &x);
         let moments = Arc::new(moments);
@@ -108,23 +108,24 @@ impl Shared {
         let weights = numbers(&self.weight);
         let mut y = uninitialised(values(&t).len());
         let mut along = vec![Along::default(); self.moments.len()];
-        y.par_chunks_mut(at.picture())
-            .zip(values(&t).par_chunks(at.picture()))
-            .zip(values(&self.x).par_chunks(at.picture()))
-            .zip(along.par_chunks_mut(at.groups))
-            .zip(self.moments.par_chunks(at.groups))
-            .for_each(|((((y, t), x), along), moments)| {
-                vectorised(|| {
-                    let rows = y.chunks_mut(at.length()).zip(t.chunks(at.length()));
-                    let rows = rows.zip(x.chunks(at.length())).zip(along).zip(moments);
-                    for (index, ((((y, t), x), along), moments)) in rows.enumerate() {
-                        *along = Along::of(t, x, *moments);
-                        let (this, moments) = (*along, *moments);
-                        let y = filled(y, t, x, |t, x| this.turn(t, x, moments));
-                        change(y, at.part(weights, index), |y, weight| y * weight);
-                    }
-                });
+        let parts = y
+            .chunks_mut(at.picture())
+            .zip(values(&t).chunks(at.picture()))
+            .zip(values(&self.x).chunks(at.picture()))
+            .zip(along.chunks_mut(at.groups))
+            .zip(self.moments.chunks(at.groups));
+        share(parts, |((((y, t), x), along), moments)| {
+            vectorised(|| {
+                let rows = y.chunks_mut(at.length()).zip(t.chunks(at.length()));
+                let rows = rows.zip(x.chunks(at.length())).zip(along).zip(moments);
+                for (index, ((((y, t), x), along), moments)) in rows.enumerate() {
+                    *along = Along::of(t, x, *moments);
+                    let (this, moments) = (*along, *moments);
+                    let y = filled(y, t, x, |t, x| this.turn(t, x, moments));
+                    change(y, at.part(weights, index), |y, weight| y * weight);
+                }
             });
+        });
         // SAFETY: every group of every picture has been written.
         let y = like(unsafe { initialised(y) }, &t);
         let shared = self;
@@ -141,34 +142,36 @@ impl Pull for Shared {
         let mut dx = uninitialised(values(upstream).len());
         let mut sums = [(); 2].map(|()| vec![0.0; at.sizes.batch * channels]);
         let [weight_sums, bias_sums] = &mut sums;
-        dx.par_chunks_mut(picture)
-            .zip(values(upstream).par_chunks(picture))
-            .zip(values(&self.x).par_chunks(picture))
-            .zip(weight_sums.par_chunks_mut(channels))
-            .zip(bias_sums.par_chunks_mut(channels))
-            .zip(self.moments.par_chunks(at.groups))
-            .for_each_init(
-                || vec![0.0; length],
-                |h, (((((dx, upstream), x), weight_sums), bias_sums), moments)| {
-                    vectorised(|| {
-                        let rows = dx.chunks_mut(length).zip(upstream.chunks(length));
-                        let rows = rows.zip(x.chunks(length)).zip(moments);
-                        let sums = weight_sums.chunks_mut(at.channels());
-                        let sums = sums.zip(bias_sums.chunks_mut(at.channels()));
-                        for (index, ((((dx, g), x), moments), sums)) in rows.zip(sums).enumerate() {
-                            let moments = *moments;
-                            if self.affine_wanted {
-                                sum_channels(sums.0, g, x, |g, x| g * moments.standard(x));
-                                sum_channels(sums.1, g, g, |g, _| g);
-                            }
-                            h.copy_from_slice(g);
-                            change(h, at.part(weights, index), |h, weight| h * weight);
-                            let along = Along::of(h, x, moments);
-                            write_each(dx, h, x, |h, x| along.turn(h, x, moments));
+        let parts = dx
+            .chunks_mut(picture)
+            .zip(values(upstream).chunks(picture))
+            .zip(values(&self.x).chunks(picture))
+            .zip(weight_sums.chunks_mut(channels))
+            .zip(bias_sums.chunks_mut(channels))
+            .zip(self.moments.chunks(at.groups));
+        share(
+            parts,
+            |(((((dx, upstream), x), weight_sums), bias_sums), moments)| {
+                let h = &mut vec![0.0; length];
+                vectorised(|| {
+                    let rows = dx.chunks_mut(length).zip(upstream.chunks(length));
+                    let rows = rows.zip(x.chunks(length)).zip(moments);
+                    let sums = weight_sums.chunks_mut(at.channels());
+                    let sums = sums.zip(bias_sums.chunks_mut(at.channels()));
+                    for (index, ((((dx, g), x), moments), sums)) in rows.zip(sums).enumerate() {
+                        let moments = *moments;
+                        if self.affine_wanted {
+                            sum_channels(sums.0, g, x, |g, x| g * moments.standard(x));
+                            sum_channels(sums.1, g, g, |g, _| g);
                         }
-                    });
-                },
-            );
+                        h.copy_from_slice(g);
+                        change(h, at.part(weights, index), |h, weight| h * weight);
+                        let along = Along::of(h, x, moments);
+                        write_each(dx, h, x, |h, x| along.turn(h, x, moments));
+                    }
+                });
+            },
+        );
         // SAFETY: every group of every picture has been written.
         let dx = like(unsafe { initialised(dx) }, upstream);
         let [weight, bias] = sums.map(|sums| over_pictures(&sums, channels));
@@ -196,35 +199,34 @@ impl Pull for Tangent {
         let mut gradients = [(); 2].map(|()| uninitialised(values(upstream).len()));
         let [dt, dx] = &mut gradients;
         let mut sums = vec![0.0; at.sizes.batch * channels];
-        dt.par_chunks_mut(picture)
-            .zip(dx.par_chunks_mut(picture))
-            .zip(sums.par_chunks_mut(channels))
-            .enumerate()
-            .for_each_init(
-                || vec![0.0; length],
-                |h, (n, ((dt, dx), sums))| {
-                    vectorised(|| {
-                        let rows = dt.chunks_mut(length).zip(dx.chunks_mut(length));
-                        let rows = rows.zip(sums.chunks_mut(at.channels()));
-                        for (index, ((dt, dx), sums)) in rows.enumerate() {
-                            let group = n * at.groups + index;
-                            let part = group * length..(group + 1) * length;
-                            let row = TangentRow {
-                                g: &values(upstream)[part.clone()],
-                                x: &values(x)[part.clone()],
-                                t: &values(&self.t)[part],
-                                weight: at.part(weights, index),
-                                moments: self.shared.moments[group],
-                                along: self.along[group],
-                            };
-                            row.pull_back(h, dt, dx);
-                            if self.shared.affine_wanted {
-                                row.weight_gradient(h, sums);
-                            }
-                        }
-                    });
-                },
-            );
+        let parts = dt
+            .chunks_mut(picture)
+            .zip(dx.chunks_mut(picture))
+            .zip(sums.chunks_mut(channels))
+            .enumerate();
+        share(parts, |(n, ((dt, dx), sums))| {
+            let h = &mut vec![0.0; length];
+            vectorised(|| {
+                let rows = dt.chunks_mut(length).zip(dx.chunks_mut(length));
+                let rows = rows.zip(sums.chunks_mut(at.channels()));
+                for (index, ((dt, dx), sums)) in rows.enumerate() {
+                    let group = n * at.groups + index;
+                    let part = group * length..(group + 1) * length;
+                    let row = TangentRow {
+                        g: &values(upstream)[part.clone()],
+                        x: &values(x)[part.clone()],
+                        t: &values(&self.t)[part],
+                        weight: at.part(weights, index),
+                        moments: self.shared.moments[group],
+                        along: self.along[group],
+                    };
+                    row.pull_back(h, dt, dx);
+                    if self.shared.affine_wanted {
+                        row.weight_gradient(h, sums);
+                    }
+                }
+            });
+        });
         // SAFETY: every group of every picture has been written.
         let [dt, dx] = gradients.map(|values| like(unsafe { initialised(values) }, upstream));
         [dt, dx, over_pictures(&sums, channels)]

@@ -6,13 +6,13 @@
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps;
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::Primitive;
 use super::affine::{Affine, affine};
 use super::matrix_product::{View, is_fast, product, transposed_product};
 use super::node::{tensor, values};
 use super::simd::vectorised;
+use super::team::share;
 
 /// `[a, b]` → `[b, a]`, a view.
 fn transposed(x: Primitive) -> Primitive {
@@ -68,18 +68,16 @@ impl Affine for Dense {
         let width = y.layout().shape()[1];
         let mut sums = vec![0.0f32; width];
         let block = width.div_ceil(4).max(1);
-        sums.par_chunks_mut(block)
-            .enumerate()
-            .for_each(|(i, sums)| {
-                for row in values(y).chunks_exact(width) {
-                    let row = &row[i * block..][..sums.len()];
-                    vectorised(|| {
-                        for (sum, y) in sums.iter_mut().zip(row) {
-                            *sum += y;
-                        }
-                    });
-                }
-            });
+        share(sums.chunks_mut(block).enumerate(), |(i, sums)| {
+            for row in values(y).chunks_exact(width) {
+                let row = &row[i * block..][..sums.len()];
+                vectorised(|| {
+                    for (sum, y) in sums.iter_mut().zip(row) {
+                        *sum += y;
+                    }
+                });
+            }
+        });
         tensor(sums, [width])
     }
 }

@@ -12,10 +12,9 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::buffer::{grow, initialised, uninitialised};
 use super::simd::{Level, Vector, level, transpose_block};
+use super::team::each;
 
 /// Rows of a tile, and vectors of columns in a panel with AVX-512 and without: so the sums of a tile fill the
 /// registers.
@@ -194,7 +193,7 @@ impl Work<'_> {
         if is_serial {
             (0..panels * parts).for_each(task);
         } else {
-            (0..panels * parts).into_par_iter().for_each(task);
+            each(panels * parts, task);
         }
     }
 

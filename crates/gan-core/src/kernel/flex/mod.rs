@@ -18,6 +18,7 @@ pub(crate) mod reuse;
 pub(crate) mod shape;
 pub(crate) mod shift_gemm;
 pub(crate) mod simd;
+pub(crate) mod team;
 pub(crate) mod update;
 pub(crate) mod weight_gradient;
 

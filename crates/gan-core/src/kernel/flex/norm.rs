@@ -5,12 +5,12 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::Primitive;
 use super::buffer::{initialised, uninitialised, write_each};
 use super::node::{like, record, tensor, tracked, untyped, values};
 use super::simd::vectorised;
+use super::team::{map, share};
 use crate::kernel::BatchNormTrain;
 
 /// `[batch, channels, area]`
@@ -71,27 +71,23 @@ pub(super) fn sum(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
 /// Sum of every channel, over pictures and pixels.
 pub(super) fn channel_sums(x: &Primitive) -> Vec<f32> {
     let (sizes, x) = (Sizes::of(x), values(x));
-    (0..sizes.channels)
-        .into_par_iter()
-        .map(|channel| vectorised(|| sizes.total(x, channel)) as f32)
-        .collect()
+    map(sizes.channels, |channel| {
+        vectorised(|| sizes.total(x, channel)) as f32
+    })
 }
 
 /// Mean and biased variance of every channel; the variance from the centred values.
 fn moments_of(x: &[f32], sizes: &Sizes) -> Vec<(f32, f32)> {
-    (0..sizes.channels)
-        .into_par_iter()
-        .map(|channel| {
-            vectorised(move || {
-                let mean = (sizes.total(x, channel) / sizes.count()) as f32;
-                let squares: f64 = sizes
-                    .planes(x, channel)
-                    .map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)))
-                    .sum();
-                (mean, (squares / sizes.count()) as f32)
-            })
+    map(sizes.channels, |channel| {
+        vectorised(move || {
+            let mean = (sizes.total(x, channel) / sizes.count()) as f32;
+            let squares: f64 = sizes
+                .planes(x, channel)
+                .map(|p| sum(p, p, |x, _| (x - mean) * (x - mean)))
+                .sum();
+            (mean, (squares / sizes.count()) as f32)
         })
-        .collect()
+    })
 }
 
 /// Writes `f(channel)(x, other)` for every value, pictures in parallel.
@@ -103,19 +99,20 @@ fn map_channels<F: Fn(f32, f32) -> f32 + Copy>(
 ) -> Vec<f32> {
     let mut y = uninitialised(x.len());
     let picture = sizes.channels * sizes.area;
-    y.par_chunks_mut(picture)
-        .zip(x.par_chunks(picture))
-        .zip(other.par_chunks(picture))
-        .for_each(|((y, x), other)| {
-            let planes = y
-                .chunks_mut(sizes.area)
-                .zip(x.chunks(sizes.area))
-                .zip(other.chunks(sizes.area));
-            for (channel, ((y, x), other)) in planes.enumerate() {
-                let f = f(channel);
-                vectorised(move || write_each(y, x, other, f));
-            }
-        });
+    let pictures = y
+        .chunks_mut(picture)
+        .zip(x.chunks(picture))
+        .zip(other.chunks(picture));
+    share(pictures, |((y, x), other)| {
+        let planes = y
+            .chunks_mut(sizes.area)
+            .zip(x.chunks(sizes.area))
+            .zip(other.chunks(sizes.area));
+        for (channel, ((y, x), other)) in planes.enumerate() {
+            let f = f(channel);
+            vectorised(move || write_each(y, x, other, f));
+        }
+    });
     // SAFETY: the three slices have one length, so every element has been written.
     unsafe { initialised(y) }
 }
@@ -150,21 +147,18 @@ impl Backward<Flex, 3> for BatchNorm {
         let sizes = Sizes::of(&x);
         let (x_values, upstream_values) = (values(&x), values(&upstream));
         // dβ = Σ dy, dγ = Σ dy · x̂
-        let sums: Vec<(f32, f32)> = (0..sizes.channels)
-            .into_par_iter()
-            .map(|channel| {
-                let (mean, inverse) = statistics[channel];
-                let (mut beta, mut gamma) = (0.0, 0.0);
-                let planes = sizes
-                    .planes(upstream_values, channel)
-                    .zip(sizes.planes(x_values, channel));
-                for (dy, x) in planes {
-                    beta += vectorised(|| sum(dy, dy, |dy, _| dy));
-                    gamma += vectorised(|| sum(dy, x, |dy, x| dy * (x - mean) * inverse));
-                }
-                (beta as f32, gamma as f32)
-            })
-            .collect();
+        let sums: Vec<(f32, f32)> = map(sizes.channels, |channel| {
+            let (mean, inverse) = statistics[channel];
+            let (mut beta, mut gamma) = (0.0, 0.0);
+            let planes = sizes
+                .planes(upstream_values, channel)
+                .zip(sizes.planes(x_values, channel));
+            for (dy, x) in planes {
+                beta += vectorised(|| sum(dy, dy, |dy, _| dy));
+                gamma += vectorised(|| sum(dy, x, |dy, x| dy * (x - mean) * inverse));
+            }
+            (beta as f32, gamma as f32)
+        });
         let [x_node, gamma_node, beta_node] = ops.parents;
         if let Some(node) = x_node {
             // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy · x̂))

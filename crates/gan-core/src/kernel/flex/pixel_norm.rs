@@ -3,13 +3,13 @@
 use std::mem::MaybeUninit;
 
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::Primitive;
 use super::buffer::{initialised, uninitialised};
 use super::node::{PullBack, like, map, values};
 use super::norm::Sizes;
 use super::simd::vectorised;
+use super::team::share;
 
 /// The normalised values, and for every pixel what its values were multiplied with.
 fn forward(x: &Primitive, epsilon: f64) -> (Primitive, Vec<f32>) {
@@ -20,12 +20,13 @@ fn forward(x: &Primitive, epsilon: f64) -> (Primitive, Vec<f32>) {
     } = Sizes::of(x);
     let mut y = uninitialised(batch * channels * area);
     let mut inverse = vec![0.0; batch * area];
-    y.par_chunks_mut(channels * area)
-        .zip(values(x).par_chunks(channels * area))
-        .zip(inverse.par_chunks_mut(area))
-        .for_each(|((y, x), inverse)| {
-            vectorised(move || scale_pixels(y, x, inverse, epsilon as f32));
-        });
+    let pictures = y
+        .chunks_mut(channels * area)
+        .zip(values(x).chunks(channels * area))
+        .zip(inverse.chunks_mut(area));
+    share(pictures, |((y, x), inverse)| {
+        vectorised(move || scale_pixels(y, x, inverse, epsilon as f32));
+    });
     // SAFETY: every picture has been written.
     (like(unsafe { initialised(y) }, x), inverse)
 }
@@ -91,17 +92,15 @@ impl PullBack for Normalised {
         let picture = channels * area;
         let y = values(&self.y);
         let mut gradient = uninitialised(y.len());
-        gradient
-            .par_chunks_mut(picture)
-            .zip(values(upstream).par_chunks(picture))
-            .zip(y.par_chunks(picture))
-            .zip(self.inverse.par_chunks(area))
-            .for_each_init(
-                || vec![0.0; area],
-                |along, (((gradient, upstream), y), inverse)| {
-                    vectorised(move || pull_back(gradient, upstream, y, inverse, along));
-                },
-            );
+        let pictures = gradient
+            .chunks_mut(picture)
+            .zip(values(upstream).chunks(picture))
+            .zip(y.chunks(picture))
+            .zip(self.inverse.chunks(area));
+        share(pictures, |(((gradient, upstream), y), inverse)| {
+            let along = &mut vec![0.0; area];
+            vectorised(move || pull_back(gradient, upstream, y, inverse, along));
+        });
         // SAFETY: every picture has been written.
         like(unsafe { initialised(gradient) }, &self.y)
     }

@@ -4,13 +4,16 @@ use std::mem::MaybeUninit;
 
 use burn::backend::Flex;
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::Primitive;
 use super::buffer::{initialised, uninitialised};
 use super::node::{PullBack, map, tensor, values};
 use super::simd::vectorised;
+use super::team;
 use crate::kernel::Pool;
+
+/// Planes that share the buffers of a part.
+const PLANES: usize = 8;
 
 /// The caller checked that the tensor is on flex without autodiff, and that the window fits.
 pub(crate) fn pool2d(
@@ -46,10 +49,13 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
         Pool::Max => f32::NEG_INFINITY,
         Pool::Mean => 0.0,
     };
-    let buffers = || (vec![nothing; width + 2 * padding], vec![0.0; out[1]]);
-    y.par_chunks_mut(out[0] * out[1])
-        .zip(values(x).par_chunks(height * width))
-        .for_each_init(buffers, |(line, joined), (y, x)| {
+    // Several planes to a part, which has its buffers once.
+    let planes = values(x).chunks(PLANES * height * width);
+    let parts = y.chunks_mut(PLANES * out[0] * out[1]).zip(planes);
+    team::share(parts, |(y, x)| {
+        let (mut line, mut joined) = (vec![nothing; width + 2 * padding], vec![0.0; out[1]]);
+        let planes = x.chunks(height * width);
+        for (y, x) in y.chunks_mut(out[0] * out[1]).zip(planes) {
             for (y, row) in y.chunks_mut(out[1]).zip(&rows) {
                 let ([from, to], share) = (row, share(row));
                 vectorised(|| {
@@ -62,14 +68,15 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
                         *joined = *step;
                     }
                     for offset in 1..size {
-                        join(pool, joined, line[offset..].iter().step_by(stride));
+                        join(pool, &mut joined, line[offset..].iter().step_by(stride));
                     }
-                    for ((y, joined), column) in y.iter_mut().zip(&*joined).zip(&shares) {
+                    for ((y, joined), column) in y.iter_mut().zip(&joined).zip(&shares) {
                         y.write(joined * (share * column));
                     }
                 });
             }
-        });
+        }
+    });
     // SAFETY: every row of every plane has been written.
     let y = unsafe { initialised(y) };
     tensor(y, [batch, channels, out[0], out[1]])
@@ -95,10 +102,10 @@ impl PullBack for MeanPool {
         let out = [height, width].map(|side| side / self.size);
         let share = 1.0 / (self.size * self.size) as f32;
         let mut gradient = uninitialised(self.dims.iter().product());
-        gradient
-            .par_chunks_mut(height * width)
-            .zip(values(upstream).par_chunks(out[0] * out[1]))
-            .for_each(|(to, from)| {
+        let parts = gradient.chunks_mut(height * width);
+        team::share(
+            parts.zip(values(upstream).chunks(out[0] * out[1])),
+            |(to, from)| {
                 vectorised(|| {
                     let (whole, rest) = to.split_at_mut(out[0] * self.size * width);
                     rest.fill(MaybeUninit::new(0.0));
@@ -109,7 +116,8 @@ impl PullBack for MeanPool {
                         }
                     }
                 });
-            });
+            },
+        );
         // SAFETY: every row of every plane has been written.
         tensor(unsafe { initialised(gradient) }, self.dims)
     }

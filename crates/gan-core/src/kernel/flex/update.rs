@@ -2,10 +2,10 @@
 
 use burn::backend::Flex;
 use burn::prelude::*;
-use rayon::prelude::*;
 
 use super::node::values;
 use super::simd::vectorised;
+use super::team::{map, share};
 use super::{Primitive, contiguous};
 use crate::kernel::{AdamStep, RmsPropStep};
 
@@ -35,12 +35,12 @@ pub(crate) fn adam_step<const D: usize>(
     let (mut p, g) = (contiguous(parameter), contiguous(gradient));
     let (mut m, mut v) = (contiguous(first), contiguous(second));
     let coefficients = Coefficients::new(step, scale);
-    slice_mut(&mut p)
-        .par_chunks_mut(CHUNK)
-        .zip(values(&g).par_chunks(CHUNK))
-        .zip(slice_mut(&mut m).par_chunks_mut(CHUNK))
-        .zip(slice_mut(&mut v).par_chunks_mut(CHUNK))
-        .for_each(|(((p, g), m), v)| coefficients.apply(p, g, m, v));
+    let parts = slice_mut(&mut p)
+        .chunks_mut(CHUNK)
+        .zip(values(&g).chunks(CHUNK))
+        .zip(slice_mut(&mut m).chunks_mut(CHUNK))
+        .zip(slice_mut(&mut v).chunks_mut(CHUNK));
+    share(parts, |(((p, g), m), v)| coefficients.apply(p, g, m, v));
     (
         Tensor::from_primitive::<Flex>(p),
         Tensor::from_primitive::<Flex>(m),
@@ -106,19 +106,19 @@ pub(crate) fn rms_prop_step<const D: usize>(
     let (mut p, g) = (contiguous(parameter), contiguous(gradient));
     let mut v = contiguous(square);
     let [lr, alpha, epsilon] = [step.lr, step.alpha, step.epsilon].map(|x| x as f32);
-    slice_mut(&mut p)
-        .par_chunks_mut(CHUNK)
-        .zip(values(&g).par_chunks(CHUNK))
-        .zip(slice_mut(&mut v).par_chunks_mut(CHUNK))
-        .for_each(|((p, g), v)| {
-            vectorised(move || {
-                for ((p, g), v) in p.iter_mut().zip(g).zip(v.iter_mut()) {
-                    let g = g * scale;
-                    *v = *v * alpha + g * g * (1.0 - alpha);
-                    *p -= g / (v.sqrt() + epsilon) * lr;
-                }
-            });
+    let parts = slice_mut(&mut p)
+        .chunks_mut(CHUNK)
+        .zip(values(&g).chunks(CHUNK))
+        .zip(slice_mut(&mut v).chunks_mut(CHUNK));
+    share(parts, |((p, g), v)| {
+        vectorised(move || {
+            for ((p, g), v) in p.iter_mut().zip(g).zip(v.iter_mut()) {
+                let g = g * scale;
+                *v = *v * alpha + g * g * (1.0 - alpha);
+                *p -= g / (v.sqrt() + epsilon) * lr;
+            }
         });
+    });
     (
         Tensor::from_primitive::<Flex>(p),
         Tensor::from_primitive::<Flex>(v),
@@ -128,16 +128,14 @@ pub(crate) fn rms_prop_step<const D: usize>(
 pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay: f64) -> Tensor<D> {
     let (mut a, o) = (contiguous(average), contiguous(online));
     let decay = decay as f32;
-    slice_mut(&mut a)
-        .par_chunks_mut(CHUNK)
-        .zip(values(&o).par_chunks(CHUNK))
-        .for_each(|(a, o)| {
-            vectorised(move || {
-                for (a, o) in a.iter_mut().zip(o) {
-                    *a = *a * decay + *o * (1.0 - decay);
-                }
-            });
+    let parts = slice_mut(&mut a).chunks_mut(CHUNK);
+    share(parts.zip(values(&o).chunks(CHUNK)), |(a, o)| {
+        vectorised(move || {
+            for (a, o) in a.iter_mut().zip(o) {
+                *a = *a * decay + *o * (1.0 - decay);
+            }
         });
+    });
     Tensor::from_primitive::<Flex>(a)
 }
 
@@ -145,10 +143,10 @@ pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay:
 pub(crate) fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let device = x.device();
     let x = contiguous(x);
-    let parts: Vec<f64> = values(&x)
-        .par_chunks(CHUNK)
-        .map(|chunk| f64::from(vectorised(|| squares(chunk))))
-        .collect();
+    let chunks: Vec<&[f32]> = values(&x).chunks(CHUNK).collect();
+    let parts = map(chunks.len(), |i| {
+        f64::from(vectorised(|| squares(chunks[i])))
+    });
     Tensor::from_data([parts.iter().sum::<f64>() as f32], &device)
 }
 

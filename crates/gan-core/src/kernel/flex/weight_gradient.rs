@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 
-use rayon::prelude::*;
-
 use super::buffer::grow;
 use super::correlation::{LANES, Runs, correlation};
 use super::packing::Packing;
 use super::shape::{ConvShape, big_packing, phase_taps};
 use super::simd::{transpose_block, vectorised};
+use super::team::share;
 
 thread_local! {
     /// Both sides of a weight gradient, shared by its tasks.
@@ -32,8 +31,7 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
     let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
     let width = shape.small_channels.next_multiple_of(LANES);
     let mut sums = vec![0.0; taps.len() * width];
-    // Taken out rather than borrowed: while this thread waits for the tasks below, it may be given
-    // another gradient to compute.
+    // Taken out rather than borrowed: the tasks below need not know that they may not come here again.
     let (mut b_buffer, mut g_buffer) = SHARED.take();
     let b = grow(&mut b_buffer, packing.floats());
     let g = grow(
@@ -45,16 +43,20 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
         .zip(small.chunks(group * shape.small_floats()))
     {
         let block = 8 * packing.row_stride();
-        b.par_chunks_mut(block).enumerate().for_each(|(i, b)| {
+        share(b.chunks_mut(block).enumerate(), |(i, b)| {
             let rows = b.len() / packing.row_stride();
             vectorised(|| packing.pack(big, i * 8..i * 8 + rows, b));
         });
         let pictures = small.len() / shape.small_floats();
         let area = shape.small[0] * shape.small[1];
         let g = &mut g[..pictures * area * width];
-        g.par_chunks_mut(area * width)
-            .zip(small.par_chunks(shape.small_floats()))
-            .for_each(|(g, small)| lay_channels_last(small, area, width, g));
+        let both = g.chunks_mut(area * width);
+        share(
+            both.zip(small.chunks(shape.small_floats())),
+            |(g, small)| {
+                lay_channels_last(small, area, width, g);
+            },
+        );
         let starts: Vec<usize> = (0..pictures)
             .flat_map(|picture| {
                 (0..shape.small[0])
@@ -67,25 +69,24 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
         };
         // Rows per task: a function of the shape, so that the sums do not depend on the threads.
         let rows = offsets.len().div_ceil(8).next_multiple_of(6).min(48);
-        sums.par_chunks_mut(rows * width)
-            .zip(offsets.par_chunks(rows))
-            .for_each(|(sums, offsets)| correlation(g, width, offsets, b, &runs, true, sums));
+        let parts = sums.chunks_mut(rows * width).zip(offsets.chunks(rows));
+        share(parts, |(sums, offsets)| {
+            correlation(g, width, offsets, b, &runs, true, sums);
+        });
     }
     SHARED.set((b_buffer, g_buffer));
     let depth = taps.len();
     let mut gradient = vec![0.0; shape.small_channels * depth];
     // Rows of the gradient by the vector, so that a line of the sums is read once.
-    gradient
-        .par_chunks_mut(LANES * depth)
-        .enumerate()
-        .for_each(|(block, gradient)| {
-            for (tap, sums) in taps.iter().zip(sums.chunks_exact(width)) {
-                let column = gradient[tap.weight..].iter_mut().step_by(depth);
-                for (gradient, sum) in column.zip(&sums[block * LANES..]) {
-                    *gradient = *sum;
-                }
+    let blocks = gradient.chunks_mut(LANES * depth).enumerate();
+    share(blocks, |(block, gradient)| {
+        for (tap, sums) in taps.iter().zip(sums.chunks_exact(width)) {
+            let column = gradient[tap.weight..].iter_mut().step_by(depth);
+            for (gradient, sum) in column.zip(&sums[block * LANES..]) {
+                *gradient = *sum;
             }
-        });
+        }
+    });
     gradient
 }
 
