@@ -11,17 +11,18 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::prelude::*;
+
 use self::rows::{Along, Groups, Moments, TangentRow, change, filled, sum_channels};
 use super::Primitive;
 use super::buffer::{initialised, uninitialised, write_each};
 use super::node::{like, record, tensor, tracked, untyped, values};
 use super::simd::vectorised;
 use super::team::share;
-use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops};
-use burn::prelude::*;
 
 /// The sums of the pictures, added up in their order.
 fn over_pictures(sums: &[f32], channels: usize) -> Primitive {
