@@ -268,14 +268,13 @@ mod tests {
         assert_eq!(counts("ebgan", 1, 28), [generator, encoder + decoder]);
     }
 
+    /// The networks of `ebgan` with a code of 32 in place of 64.
     #[test]
     fn began_has_its_parameters() {
-        let conv = |from: usize, to: usize| from * to * 9 + to;
-        let stem = 64 * 32 * 49 + 32 * 49;
-        let draws = stem + 4 * conv(32, 32) + conv(32, 1);
-        let encoder = conv(1, 64) + conv(64, 64) + conv(64, 96) + conv(96, 96);
-        let code = 96 * 49 * 64 + 64;
-        assert_eq!(counts("began", 1, 28), [draws, encoder + code + draws]);
+        let encoder = 32 * 16 + 32 + 32 * 64 * 16 + 2 * 64 + 64 * 49 * 32 + 32;
+        let decoder = 32 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 16 + 1;
+        let [generator, _] = counts("ebgan", 1, 28);
+        assert_eq!(counts("began", 1, 28), [generator, encoder + decoder]);
     }
 
     #[test]

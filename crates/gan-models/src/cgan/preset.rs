@@ -1,4 +1,4 @@
-use gan_core::game::GanConfig;
+use gan_core::game::{EmaConfig, GanConfig};
 use gan_core::nn::{ImageCriticConfig, ImageGeneratorConfig, ImageShape, Initializer, LabelHead};
 use gan_core::optim::OptimizerConfig;
 use gan_core::penalty::{PenaltyConfig, PenaltyRule};
@@ -14,8 +14,8 @@ use crate::preset::plain_game;
 ///
 /// Differs from the paper in the optimiser (Adam 1e-3 with β₁ = 0.5, where the paper has momentum with
 /// two schedules), in dropout (none, where the paper has one half in both), in R1 with γ = 1 in every
-/// fourth round, and in the range of the pictures. Without R1 or with 2e-4 it collapsed
-/// (`docs/models/cgan.md`).
+/// fourth round, in the average that pictures are drawn from (that of `default`), and in the range of the
+/// pictures. Without R1 or with 2e-4 it collapsed (`docs/models/cgan.md`).
 pub(crate) fn cgan(image: ImageShape, classes: usize) -> ClassGanConfig {
     let initializer = Initializer::PyTorch;
     ClassGanConfig {
@@ -42,6 +42,10 @@ pub(crate) fn cgan(image: ImageShape, classes: usize) -> ClassGanConfig {
             penalty: Some(PenaltyConfig {
                 rule: PenaltyRule::R1 { gamma: 1.0 },
                 every: 4,
+            }),
+            ema: Some(EmaConfig {
+                half_life_kimg: 20.0,
+                ramp_up: Some(0.1),
             }),
             ..plain_game(
                 LatentPrior::Uniform { size: 100 },
