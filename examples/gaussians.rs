@@ -87,13 +87,11 @@ fn main() -> ExitCode {
             let points = toy.play(&mixture, *seed, COUNT)?;
             let seconds = start.elapsed().as_secs_f64();
             let score = mixture.score(&points)?;
-            println!(
-                "seed {seed}: {} of {} modes, {:.1} % of samples within 3 \
-                 deviations, {seconds:.0} s",
-                score.hit,
-                score.total,
-                100.0 * score.quality
-            );
+            let percent = 100.0 * score.quality;
+            cli::say(format!(
+                "seed {seed}: {} of {} modes, {percent:.1} % of samples within 3 deviations, {seconds:.0} s",
+                score.hit, score.total
+            ));
             if let (0, Some(path)) = (index, &arguments.picture) {
                 let real = mixture.draw(COUNT, &mut Stream::new(*seed, "picture", 0));
                 write_picture(path, &scatter([(&real, [170; 3]), (&points, [200, 0, 0])]))?;

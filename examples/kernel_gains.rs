@@ -252,7 +252,9 @@ fn is_fast(case: &Case) -> bool {
     (0..2).any(|_| {
         let [ours, burns] = time(case);
         let (name, limit, ratio) = (case.name, case.limit, ours / burns);
-        println!("| {name} | {ours:.3} | {burns:.3} | {ratio:.2} | {limit} |");
+        cli::say(format!(
+            "| {name} | {ours:.3} | {burns:.3} | {ratio:.2} | {limit} |"
+        ));
         ratio <= limit
     })
 }
@@ -263,8 +265,8 @@ struct Arguments {}
 
 fn main() -> ExitCode {
     cli::main(|_: Arguments| {
-        println!("| kernel | ours ms | Burn's ms | ratio | limit |");
-        println!("| --- | --- | --- | --- | --- |");
+        cli::say("| kernel | ours ms | Burn's ms | ratio | limit |");
+        cli::say("| --- | --- | --- | --- | --- |");
         let cases = convolutions().into_iter().chain(layers()).chain(updates());
         let lost: Vec<&str> = cases
             .filter(|case| !is_fast(case))

@@ -215,7 +215,7 @@ fn main() -> ExitCode {
             }
             table += "\n";
         }
-        print!("{table}");
+        cli::say(table.trim_end());
         Ok(())
     })
 }

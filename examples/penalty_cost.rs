@@ -131,7 +131,7 @@ fn main() -> ExitCode {
             seconds.sort_by(f64::total_cmp);
             times.insert(name.clone(), json!(1e3 * seconds[seconds.len() / 2]));
         }
-        println!("{}", serde_json::Value::Object(times));
+        cli::say(serde_json::Value::Object(times));
         Ok(())
     })
 }

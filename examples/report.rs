@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         let run =
             RunDir::open(arguments.run).map_err(|error| Failure::new(format!("--run {error}")))?;
         let path = write_report(&run, &next::of_run(&run))?;
-        println!("{}", path.display());
+        cli::say(path.display());
         Ok(())
     })
 }

@@ -167,12 +167,13 @@ fn main() -> ExitCode {
             }
         }
         let plain_ms = 1e3 * median(&mut plain.ratios);
-        println!(
-            "| {}, {plain_ms:.1} ms | plain rounds |\n| --- | --- |",
-            arguments.preset
-        );
+        let preset = &arguments.preset;
+        cli::say(format!(
+            "| {preset}, {plain_ms:.1} ms | plain rounds |\n| --- | --- |"
+        ));
         for other in &mut others {
-            println!("| `{}` | {:.2} |", other.name, median(&mut other.ratios));
+            let ratio = median(&mut other.ratios);
+            cli::say(format!("| `{}` | {ratio:.2} |", other.name));
         }
         Ok(())
     })

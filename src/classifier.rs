@@ -12,6 +12,7 @@ use gan_data::source::Pictures;
 use gan_metrics::features::save_half;
 
 use crate::Failure;
+use crate::progress::Screen;
 
 const BATCH: usize = 128;
 /// Adam's first learning rate; it falls to 0 along a straight line.
@@ -60,6 +61,7 @@ impl Course {
     ) -> Vec<u8> {
         let adam = OptimizerConfig::adam(LEARNING_RATE, 0.9, 0.99);
         let mut player = Player::new(self.name, network, adam);
+        let screen = Screen::new(false);
         let mut left = self.epochs * (train.len() / BATCH);
         for epoch in 0..self.epochs {
             let mut stream = Stream::new(self.seed, "epoch", epoch as u64);
@@ -80,11 +82,10 @@ impl Course {
             }
             let (valid, device) = (player.module().valid(), device.clone().without_autodiff());
             let right = self.accuracy(|pictures| logits(&valid, pictures), test, &device);
-            println!(
-                "epoch {:2}: {:.2} % of the test pictures",
-                epoch + 1,
-                100.0 * right
-            );
+            let (epoch, percent) = (epoch + 1, 100.0 * right);
+            screen.say(format!(
+                "epoch {epoch:2}: {percent:.2} % of the test pictures"
+            ));
         }
         save_half(&snapshot_module(player.module()))
     }

@@ -1,6 +1,7 @@
 //! Flags, and what is around every program: errors in one line, exit codes, Ctrl-C.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::Write;
 use std::panic;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use crate::Failure;
 use crate::allocator::keep_freed_pages;
 use crate::set::Change;
 use crate::trained::Which;
+
+/// Exit code of a program whose reader has gone, as a shell shows it of one that is ended by SIGPIPE.
+const CLOSED_PIPE: i32 = 128 + 13;
 
 /// Flags of programs that train.
 #[derive(Args, Clone, Debug, Default)]
@@ -128,6 +132,27 @@ pub fn main<A: Parser>(work: impl FnOnce(A) -> Result<(), Failure> + Send) -> Ex
     }
 }
 
+/// Writes a line of the result to stdout. If nobody reads on, as behind `| head`, the program ends without a
+/// word; and with an error if stdout cannot be written.
+///
+/// Not for what a person is told on the way ([`Screen`](crate::run) does that): work that leaves files behind goes on
+/// without a reader.
+pub fn say(line: impl Display) {
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        end_unheard(&error);
+    }
+}
+
+/// Ends the program, since its result could not be written to stdout.
+pub(crate) fn end_unheard(error: &std::io::Error) -> ! {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(CLOSED_PIPE);
+    }
+    // Nobody can be told if this fails.
+    let _ = writeln!(std::io::stderr(), "error: stdout: cannot write: {error}");
+    std::process::exit(1);
+}
+
 /// The arguments; `None` if help or the version was asked for, and shown.
 fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<Option<A>, Failure> {
     let error = match A::try_parse_from(arguments) {
@@ -138,7 +163,9 @@ fn parse<A: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<Option<
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        error.print()?;
+        if let Err(error) = error.print() {
+            end_unheard(&error);
+        }
         return Ok(None);
     }
     // What is wrong is in the first paragraphs; the usage after them would hide it.

@@ -10,6 +10,8 @@ pub mod cli;
 pub mod critic;
 pub mod evaluate;
 mod failure;
+#[cfg(feature = "download")]
+mod fetch;
 pub mod folder;
 pub mod gaussians;
 pub mod labelled;

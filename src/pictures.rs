@@ -51,17 +51,13 @@ pub(crate) fn find_data(
 
 #[cfg(feature = "download")]
 fn fetch_mnist(screen: &Screen) -> Result<Arc<dyn Pictures>, DataError> {
-    use gan_data::source::download::{Progress, Remote, download};
-    use std::cell::Cell;
+    use gan_data::source::download::{Remote, download};
 
-    let last = Cell::new(0);
-    let folder = download(Remote::Mnist, &|progress: Progress| {
-        let percent = 100 * progress.received / progress.total.max(1);
-        if progress.total > 1 << 20 && percent >= last.get() + 20 {
-            last.set(percent);
-            screen.say(format!("fetching {}: {percent} %", progress.file));
-        }
-    })?;
+    use crate::fetch::Transfer;
+
+    let transfer = Transfer::new(screen);
+    let folder = download(Remote::Mnist, &|progress| transfer.show(progress))?;
+    drop(transfer);
     open(&folder, Split::Train, ChannelMode::Keep)
 }
 

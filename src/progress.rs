@@ -66,7 +66,7 @@ impl Screen {
     }
 
     /// Whether bars can be drawn on stderr.
-    fn has_bars(&self) -> bool {
+    pub(crate) fn has_bars(&self) -> bool {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         !self.quiet && !dumb && std::io::stderr().is_terminal()
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use burn::data::dataset::Dataset;
-use common::{TINY, only_run, run, run_well};
+use common::{TINY, command, only_run, run, run_well};
 use gan_core::train::{RunDir, read_metric};
 use gan_data::io::write_picture;
 use gan_data::source::synthetic::SyntheticDigitsConfig;
@@ -243,4 +243,36 @@ fn classes_are_compared_one_by_one() {
         !output.status.success() && said.contains("--metrics intra"),
         "{said}"
     );
+}
+
+/// The reader of a pipe may leave, as `head` does: no word of it, and the file of `--out` is there.
+#[test]
+fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    three_containers(folder.path(), 0..70);
+    let flags = "--real idx --fake idx --allow-few --quiet --out scores.json --metrics fid";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    let mut child = command("evaluate", folder.path(), &flags).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.as_str()), (Some(141), ""));
+    assert!(folder.path().join("scores.json").is_file());
+
+    let mut help = command("evaluate", folder.path(), &["--help"]);
+    let mut child = help.spawn().unwrap();
+    drop(child.stdout.take());
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert_eq!(said, "");
+
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+        println!("there is no /dev/full here, so a full disk is not tested");
+        return;
+    };
+    let mut evaluate = command("evaluate", folder.path(), &flags);
+    let output = evaluate.stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: stdout: cannot write: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }

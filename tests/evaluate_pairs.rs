@@ -178,6 +178,17 @@ fn pairs_are_scored_as_by_the_functions() {
     assert_eq!(report["features"], Value::Null);
     assert_eq!(report["real"]["count"], 3);
     assert_eq!(report["fake"]["picture"], "161x164 RGB");
+    // A published file is found in the cache, and what is wanted of another is not said to be there.
+    fs::create_dir_all(folder.join("cache/weights")).unwrap();
+    fs::copy(&files[1], folder.join("cache/weights/lpips_vgg.pth")).unwrap();
+    let lpips_only = [&sets[..], &["--metrics", "lpips"], &flags_of(&files)[..4]].concat();
+    let again = evaluate(folder, &lpips_only);
+    assert_eq!(score(&again, "lpips"), score(&report, "lpips"));
+    refused(
+        folder,
+        &lpips_only[..6],
+        &["vgg16-397923af.pth", "--lpips-vgg FILE"],
+    );
     // The first pairs only; and a table without features.
     let some = [&sets[..], &["--metrics", "psnr", "--num", "2"]].concat();
     let (found, how) = score(&evaluate(folder, &some), "psnr");
@@ -300,7 +311,7 @@ fn paths_are_scored_as_by_the_functions() {
     refused(
         folder.path(),
         &["--run", path, "--metrics", "ppl"],
-        &["--metrics ppl:", "--lpips-vgg FILE"],
+        &["--metrics ppl:", "--lpips-weights FILE"],
     );
     refused(
         folder.path(),

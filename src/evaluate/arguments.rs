@@ -46,17 +46,17 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Asked::parse)]
     pub metrics: Vec<Asked>,
     /// What scores are computed from: digits (in the program), cifar (with --weights, or untrained),
-    /// inception or vgg (with --weights)
-    /// [default: digits, or inception with --weights]
+    /// inception or vgg (published weights) [default: digits, or inception with --weights]
     #[arg(long, value_name = "NAME", value_parser = network)]
     pub features: Option<FeatureNetwork>,
-    /// The file of weights of inception, vgg or cifar
+    /// The file of weights of inception, vgg or cifar [default: the published one of inception and vgg, from
+    /// the cache or the network]
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Weights of torchvision's VGG16, vgg16-397923af.pth: for lpips and ppl
+    /// Weights of torchvision's VGG16, vgg16-397923af.pth, for lpips and ppl [default: as --weights]
     #[arg(long, value_name = "FILE")]
     pub lpips_vgg: Option<PathBuf>,
-    /// Weights of LPIPS 0.1, weights/v0.1/vgg.pth of the package lpips: for lpips and ppl
+    /// Weights of LPIPS 0.1, weights/v0.1/vgg.pth of the package lpips, for lpips and ppl [default: as --weights]
     #[arg(long, value_name = "FILE")]
     pub lpips_weights: Option<PathBuf>,
     /// SHA-256 of a weights file of your own, or any, which allows other files of LPIPS as well [default: that

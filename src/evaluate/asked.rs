@@ -4,11 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use burn::prelude::*;
-use gan_metrics::features::{Checksum, Lpips};
+use gan_metrics::features::{Checksum, Lpips, PublishedFile, Vgg16};
 use gan_metrics::suite::{Metric, PairMetric};
 
 use super::EvaluateArgs;
+use super::weights::published;
 use crate::Failure;
+use crate::progress::Screen;
 
 /// A score that `--metrics` can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,15 +126,16 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// LPIPS with the files of the flags, if something needs it.
+    /// LPIPS with the files of the flags or else the published ones, if something needs it.
     ///
     /// # Errors
     ///
-    /// If a file is missing, or not the one that is wanted.
+    /// If a file is missing, cannot be fetched, or is not the one that is wanted.
     pub(super) fn lpips(
         &self,
         arguments: &EvaluateArgs,
         device: &Device,
+        screen: &Screen,
     ) -> Result<Option<Lpips>, Failure> {
         let pair = self.pairs.iter().find(|pair| **pair == PairMetric::Lpips);
         let path = self.paths.iter().find(|path| **path == PathDistance::Lpips);
@@ -140,24 +143,23 @@ impl Wanted {
         let Some(name) = name.or(path.map(|path| path.name())) else {
             return Ok(None);
         };
-        let file = |flag: &str, file: &Option<PathBuf>, what: &str| {
-            file.clone().ok_or_else(|| {
-                let line =
-                    format!("--metrics {name}: it needs weights; give {what} with {flag} FILE");
-                Failure::usage(line)
-            })
-        };
-        let vgg = "vgg16-397923af.pth of torchvision";
-        let vgg = file("--lpips-vgg", &arguments.lpips_vgg, vgg)?;
-        let linear = "weights/v0.1/vgg.pth of the package lpips";
-        let linear = file("--lpips-weights", &arguments.lpips_weights, linear)?;
+        let blame = |error: String| Failure::new(format!("--metrics {name}: {error}"));
         let checksum = match arguments.checksum.as_deref() {
             Some("any") => Checksum::Any,
             _ => Checksum::Published,
         };
-        let lpips = Lpips::open((&vgg, &checksum), (&linear, &checksum), device);
-        let lpips = lpips.map_err(|error| Failure::new(format!("--metrics {name}: {error}")))?;
-        Ok(Some(lpips))
+        let file = |own: &Option<PathBuf>, file: PublishedFile, flag: &str| match own {
+            Some(path) => Ok((path.clone(), &checksum)),
+            None => published(&file, flag, screen)
+                .map(|path| (path, &Checksum::Published))
+                .map_err(|failure| blame(failure.to_string())),
+        };
+        // The small one first, so that a machine without a network is told at once.
+        let linear = &arguments.lpips_weights;
+        let linear = file(linear, Lpips::LINEAR_FILE, "--lpips-weights FILE")?;
+        let vgg = file(&arguments.lpips_vgg, Vgg16::FILE, "--lpips-vgg FILE")?;
+        let lpips = Lpips::open((&vgg.0, vgg.1), (&linear.0, linear.1), device);
+        lpips.map(Some).map_err(|error| blame(error.to_string()))
     }
 }
 

@@ -8,7 +8,9 @@ mod path_length;
 mod program;
 mod report;
 mod sets;
+mod subject;
 mod training;
+mod weights;
 
 pub use arguments::EvaluateArgs;
 pub use asked::{Asked, PathDistance};

@@ -1,6 +1,7 @@
 //! The program `evaluate`.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use gan_core::nn::ImageShape;
@@ -19,10 +20,13 @@ use super::asked::{PathDistance, Wanted};
 use super::neighbours::picture_of_neighbours;
 use super::pairs::score_pairs;
 use super::path_length::score_paths;
-use super::report::{Report, SetReport, show};
+use super::report::{Report, SetReport, text};
 use super::sets::{Drawn, FAKE, PictureSet, Question, Stored, collect, opened};
+use super::subject::Subject;
+use super::weights::features;
 use crate::Failure;
 use crate::backend::Backend;
+use crate::cli::end_unheard;
 use crate::next;
 use crate::progress::Screen;
 use crate::run::writable;
@@ -38,53 +42,20 @@ const NUM_REAL: usize = 60_000;
 ///
 /// A flag, a file or a picture that is not allowed, or a score that cannot be computed, by name.
 pub fn run(arguments: &EvaluateArgs) -> Result<(), Failure> {
-    let run = run_folder(arguments);
     let out = arguments.out.as_ref();
     let out = out
         .map(|path| writable(path, "--out", "json"))
         .transpose()?;
-    let session = Session::open(arguments, run.is_some())?;
-    let (report, neighbours) = match (&run, &arguments.real, &arguments.fake) {
-        (Some(run), _, _) => session.score_run(run)?,
-        (None, Some(real), Some(fake)) => (session.score_files(real, fake)?, None),
-        _ => {
-            return Err(Failure::usage(
-                "nothing to compare: give --run DIR, or --real PATH and --fake PATH",
-            ));
-        }
+    let subject = Subject::new(arguments)?;
+    let session = Session::open(arguments, subject.run().is_some())?;
+    let (report, neighbours) = match &subject {
+        Subject::Run(run) => session.score_run(run)?,
+        Subject::Files([real, fake]) => (session.score_files(real, fake)?, None),
     };
-    show(&report, arguments.json)?;
-    // A run has the scores of its own pictures against its own data, and not those of any comparison.
-    let run = run.filter(|_| arguments.run.is_some() && arguments.real.is_none());
-    let run = run.map(RunDir::open).transpose()?;
-    if let Some(path) = out.or_else(|| run.as_ref().map(RunDir::evaluation)) {
-        let mut text = serde_json::to_string_pretty(&report)?;
-        text.push('\n');
-        write_atomically(&path, text.as_bytes())?;
-        session.screen.say(format!("scores   {}", path.display()));
-    }
-    if let Some(run) = &run {
-        if let Some(picture) = neighbours {
-            let path = run.neighbours();
-            write_picture(&path, &picture)?;
-            let text = format!(
-                "nearest  {}: training pictures like generated ones",
-                path.display()
-            );
-            session.screen.say(text);
-        }
-        let page = write_report(run, &next::of_run(run))?;
-        session.screen.say(format!("report   {}", page.display()));
-    }
-    Ok(())
-}
-
-/// The run, if one is scored.
-fn run_folder(arguments: &EvaluateArgs) -> Option<PathBuf> {
-    let is_run =
-        |path: &&PathBuf| path.join("config.json").is_file() && path.join("checkpoints").is_dir();
-    let fake = arguments.fake.as_ref().filter(is_run);
-    arguments.run.as_ref().or(fake).cloned()
+    let shown = writeln!(io::stdout(), "{}", text(&report, arguments.json)?);
+    session.write(&report, neighbours, out)?;
+    // Now that the files are there, whoever reads stdout or not.
+    shown.map_err(|error| end_unheard(&error))
 }
 
 struct Session<'a> {
@@ -103,14 +74,16 @@ impl<'a> Session<'a> {
     fn open(arguments: &'a EvaluateArgs, is_run: bool) -> Result<Self, Failure> {
         let wanted = Wanted::new(&arguments.metrics, is_run)?;
         let backend = Backend::open(arguments.backend.as_deref())?;
+        let screen = Screen::new(arguments.quiet).on_stderr();
         let config = arguments.features_config();
         let network = config.network;
-        let features = wanted.sets.as_ref().map(|_| config.init(&backend.device));
-        let features = features.transpose().map_err(|error| {
-            let error = error.to_string().replace("`weights`", "--weights");
-            Failure::new(format!("--features {network}: {error}"))
-        })?;
-        let lpips = wanted.lpips(arguments, &backend.device)?;
+        let features = wanted.sets.as_ref().map(|_| {
+            let chosen = format!("--features {network}");
+            let flags = [&*chosen, "--weights FILE", "--checksum"];
+            features(config, flags, &backend.device, &screen)
+        });
+        let features = features.transpose()?;
+        let lpips = wanted.lpips(arguments, &backend.device, &screen)?;
         Ok(Self {
             arguments,
             wanted,
@@ -124,8 +97,40 @@ impl<'a> Session<'a> {
                 },
                 ..SuiteConfig::default()
             },
-            screen: Screen::new(arguments.quiet).on_stderr(),
+            screen,
         })
+    }
+
+    /// Leaves the scores in the file of `--out` and in the folder of the run.
+    fn write(
+        &self,
+        report: &Report,
+        neighbours: Option<Picture>,
+        out: Option<PathBuf>,
+    ) -> Result<(), Failure> {
+        let arguments = self.arguments;
+        // A run has the scores of its own pictures against its own data, and not those of any comparison.
+        let run = arguments.run.as_ref().filter(|_| arguments.real.is_none());
+        let run = run.map(RunDir::open).transpose()?;
+        if let Some(path) = out.or_else(|| run.as_ref().map(RunDir::evaluation)) {
+            let mut text = serde_json::to_string_pretty(report)?;
+            text.push('\n');
+            write_atomically(&path, text.as_bytes())?;
+            self.screen.say(format!("scores   {}", path.display()));
+        }
+        let Some(run) = &run else {
+            return Ok(());
+        };
+        if let Some(picture) = neighbours {
+            let path = run.neighbours();
+            write_picture(&path, &picture)?;
+            let path = path.display();
+            let text = format!("nearest  {path}: training pictures like generated ones");
+            self.screen.say(text);
+        }
+        let page = write_report(run, &next::of_run(run))?;
+        self.screen.say(format!("report   {}", page.display()));
+        Ok(())
     }
 
     /// Scores what a run draws, and shows the training pictures nearest to it.

@@ -1,7 +1,5 @@
 //! What the program `evaluate` says.
 
-use std::io::Write;
-
 use gan_core::train::Better;
 use gan_metrics::features::PictureShape;
 use gan_metrics::suite::Score;
@@ -68,16 +66,13 @@ impl SetReport {
     }
 }
 
-/// A table on stdout, or JSON.
-pub(super) fn show(report: &Report, json: bool) -> Result<(), Failure> {
-    let text = if json {
-        serde_json::to_string_pretty(report)?
+/// A table for stdout, or JSON.
+pub(super) fn text(report: &Report, json: bool) -> Result<String, Failure> {
+    if json {
+        Ok(serde_json::to_string_pretty(report)?)
     } else {
-        table(report)
-    };
-    // Not `println!`, which would panic when the reader of a pipe has gone.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    Ok(())
+        Ok(table(report))
+    }
 }
 
 fn table(report: &Report) -> String {

@@ -15,6 +15,7 @@ use gan_models::Model;
 use serde::{Deserialize, Serialize};
 
 use super::sets::{Drawn, FAKE, Question, Stored, collect};
+use super::weights::features;
 use crate::Failure;
 use crate::progress::Screen;
 use crate::resolve::DataConfig;
@@ -83,8 +84,8 @@ impl EvaluateConfig {
             _ => None,
         };
         if own.is_some_and(|own| own != [image.size, image.channels]) {
-            let allowed = "digits for grey pictures of 28 x 28, cifar for RGB ones of 32 x 32, or \
-                           inception or vgg with features.weights";
+            let allowed = "digits for grey pictures of 28 x 28, cifar for RGB ones of 32 x 32, or inception \
+                           or vgg";
             return wrong("features.network", network.to_string(), allowed);
         }
         Ok(())
@@ -120,9 +121,12 @@ impl<M: Model> Judge<M> {
         device: &Device,
         screen: &Screen,
     ) -> Result<Self, Failure> {
-        let features = config.features.init(device);
-        let features =
-            features.map_err(|error| Failure::new(format!("train.evaluate.features: {error}")))?;
+        let flags = [
+            "train.evaluate.features",
+            "--set train.evaluate.features.weights=FILE",
+            "train.evaluate.features.checksum",
+        ];
+        let features = features(config.features.clone(), flags, device, screen)?;
         let name = data.name();
         let size = model.image().size;
         Ok(Self {

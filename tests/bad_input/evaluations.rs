@@ -98,11 +98,16 @@ fn evaluations() {
         ),
         (
             "--real good --fake good --metrics psnr,lpips",
-            &["--metrics lpips:", "--lpips-vgg FILE", "vgg16"],
+            &[
+                "--metrics lpips: lpips_vgg.pth:",
+                "richzhang/PerceptualSimilarity",
+                "cache/weights/lpips_vgg.pth",
+                "--lpips-weights FILE",
+            ],
         ),
         (
             "--real good --fake good --metrics lpips --lpips-vgg weights.pth",
-            &["--metrics lpips:", "--lpips-weights FILE"],
+            &["--metrics lpips: lpips_vgg.pth:", "--lpips-weights FILE"],
         ),
         (
             "--real good --fake good --metrics lpips --lpips-vgg weights.pth --lpips-weights weights.pth",
@@ -146,7 +151,28 @@ fn evaluations() {
         ),
         (
             "--real good --fake good --features inception",
-            &["--features", "--weights"],
+            &[
+                "--features inception: pt_inception-2015-12-05-6726825d.pth:",
+                "https://github.com/mseitzer/pytorch-fid/releases/",
+                "cache/weights/pt_inception-2015-12-05-6726825d.pth",
+                "--weights FILE",
+            ],
+        ),
+        (
+            "--real good --fake good --features vgg",
+            &[
+                "--features vgg: vgg16-397923af.pth:",
+                "https://download.pytorch.org/models/",
+                "--weights FILE",
+            ],
+        ),
+        (
+            "--real good --fake good --features inception --checksum 6726",
+            &["--checksum: ", "--weights FILE"],
+        ),
+        (
+            "--real nothing --fake good --features inception",
+            &["--real nothing: does not exist", "check the path"],
         ),
         (
             "--real good --fake good --weights weights.pth",
@@ -196,7 +222,12 @@ fn evaluations() {
         ("--set train.evaluate.samples=3", &["samples", "3", "100"]),
         (
             "--evaluate 1 --set train.evaluate.features.network=inception",
-            &["features", "weights"],
+            &[
+                "train.evaluate.features: pt_inception-2015-12-05-6726825d.pth:",
+                "https://github.com/mseitzer/pytorch-fid/releases/",
+                "cache/weights/pt_inception",
+                "--set train.evaluate.features.weights=FILE",
+            ],
         ),
         ("--evaluate 1 --set data.size=32", &["evaluate", "28 x 28"]),
     ] {

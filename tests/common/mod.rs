@@ -36,7 +36,7 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
-/// A command for an example that finds no data but what it is told about.
+/// A command for an example that finds no data but what it is told about, nor a network.
 pub fn command(name: &str, folder: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(example(name));
     command
@@ -44,6 +44,10 @@ pub fn command(name: &str, folder: &Path, flags: &[&str]) -> Command {
         .current_dir(folder)
         .env_remove("GAN_DATA_DIR")
         .env("GAN_CACHE_DIR", folder.join("cache"))
+        // A proxy that is not there.
+        .env("ALL_PROXY", "http://127.0.0.1:9")
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

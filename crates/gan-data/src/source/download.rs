@@ -1,4 +1,5 @@
-//! Fetches MNIST, Fashion-MNIST and CIFAR-10 into the cache. Only with the feature `download`.
+//! Fetches MNIST, Fashion-MNIST, CIFAR-10 and other files of known content into the cache. Only with the
+//! feature `download`.
 //!
 //! A file is written as `name.part`, goes on where it was cut, is compared with a known SHA-256 and
 //! then renamed, so what has its final name is whole. Several mirrors are tried. Without a network
@@ -104,14 +105,31 @@ pub fn download_into(
     }
 }
 
+/// Fetches one file into `folder` unless it is there; returns its path. The folder is made if there is
+/// none, and a file of that name with another content is replaced.
+///
+/// # Errors
+///
+/// Those of [`download`], but for [`DataError::Config`].
+pub fn download_file(
+    file: &RemoteFile,
+    folder: &Path,
+    progress: &dyn Fn(Progress),
+) -> Result<PathBuf, DataError> {
+    Client::new(Patience::default()).fetch(file, folder, progress)
+}
+
 /// A file with a known content.
-#[derive(Clone, Debug)]
-struct RemoteFile {
-    name: String,
-    size: u64,
-    sha256: String,
-    /// Tried in order.
-    addresses: Vec<String>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// What it is called in the folder, without a path.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its SHA-256, in lower case hexadecimal.
+    pub sha256: String,
+    /// Where it is, with `https://` or `http://`; tried in order.
+    pub addresses: Vec<String>,
 }
 
 const MNIST_MIRRORS: [&str; 2] = [

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Checksum, CifarClassifier, CifarFeatures, DigitClassifier, DigitFeatures, Features,
-    InceptionFeatures, ResizeMode, VggFeatures,
+    InceptionFeatures, InceptionV3, PublishedFile, ResizeMode, Vgg16, VggFeatures,
 };
 use crate::error::{MetricError, by_name};
 
@@ -53,6 +53,15 @@ impl FeatureNetwork {
         }
     }
 
+    /// The published file of its weights; `None` if they are in this crate or one's own.
+    pub fn published(self) -> Option<PublishedFile> {
+        match self {
+            Self::Inception => Some(InceptionV3::FILE),
+            Self::Vgg => Some(Vgg16::FILE),
+            Self::Digits | Self::Cifar => None,
+        }
+    }
+
     /// Channels of the pictures it was trained on: 1 or 3.
     pub fn channels(self) -> usize {
         match self {
@@ -83,7 +92,8 @@ impl FromStr for FeatureNetwork {
 pub struct FeaturesConfig {
     /// The network. Default: `digits`
     pub network: FeatureNetwork,
-    /// The file of its weights, which `inception` and `vgg` need and `cifar` may have. Default: `None`
+    /// The file of its weights, which `inception` and `vgg` need (programs put the
+    /// [published one](FeatureNetwork::published) here if there is none) and `cifar` may have. Default: `None`
     pub weights: Option<PathBuf>,
     /// SHA-256 that the file must have, or `any`. Default: `None`, that of the published file
     pub checksum: Option<String>,
@@ -130,15 +140,16 @@ impl FeaturesConfig {
             (FeatureNetwork::Vgg, Some(path)) => Ok(Box::new(VggFeatures::open(
                 path, &checksum, resize, device,
             )?)),
-            (_, None) => Err(MetricError::setting(
-                "weights",
-                "not set",
-                format!(
-                    "the file of published weights of {network} (docs/metrics.md has its name)"
-                ),
-            )),
+            (FeatureNetwork::Inception, None) => Err(missing(network, InceptionV3::FILE)),
+            (FeatureNetwork::Vgg, None) => Err(missing(network, Vgg16::FILE)),
         }
     }
+}
+
+fn missing(network: FeatureNetwork, file: PublishedFile) -> MetricError {
+    let PublishedFile { name, address, .. } = file;
+    let allowed = format!("the file of weights of {network}, {name} from {address}");
+    MetricError::setting("weights", "not set", allowed)
 }
 
 #[cfg(test)]
@@ -179,7 +190,11 @@ mod tests {
         };
         assert_eq!((labels(None), labels(Some("w"))), (0, 10));
         let missing = text(init(FeatureNetwork::Inception, None).unwrap_err());
-        assert!(missing.contains("weights of inception"), "{missing}");
+        let address = "https://github.com/mseitzer/pytorch-fid/";
+        assert!(
+            missing.contains("weights of inception") && missing.contains(address),
+            "{missing}"
+        );
         for network in [FeatureNetwork::Vgg, FeatureNetwork::Cifar] {
             let absent = text(init(network, Some("/nowhere/w")).unwrap_err());
             assert!(absent.starts_with("/nowhere/w: cannot"), "{absent}");

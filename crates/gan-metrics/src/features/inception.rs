@@ -5,7 +5,10 @@ use std::path::Path;
 use burn::prelude::*;
 
 use super::layers::{ConvSizes, Layer, chain, check_colours, chunk, prepare};
-use super::{Checksum, FeatureBatch, Features, PictureShape, ResizeMode, Weights, in_chunks};
+use super::{
+    Checksum, FeatureBatch, Features, PictureShape, PublishedFile, ResizeMode, Weights, in_chunks,
+    published,
+};
 use crate::error::MetricError;
 
 /// Added to the variances of batch normalisation.
@@ -32,8 +35,10 @@ impl InceptionV3 {
     pub const SIZE: usize = 2048;
     /// Number of classes; 1000 of them were trained.
     pub const CLASSES: usize = 1008;
-    /// SHA-256 of `pt_inception-2015-12-05-6726825d.pth`, from the releases of `pytorch-fid`.
-    pub const SHA256: &str = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2";
+    /// `pt_inception-2015-12-05-6726825d.pth`, from the releases of `pytorch-fid`.
+    pub const FILE: PublishedFile = published::INCEPTION;
+    /// SHA-256 of [`FILE`](Self::FILE).
+    pub const SHA256: &str = Self::FILE.sha256;
 
     /// Takes the tensors of `pytorch-fid`'s file.
     ///

@@ -6,8 +6,8 @@ use burn::prelude::*;
 
 use super::layers::{ConvSizes, Layer, chain, check_colours, chunk, prepare};
 use super::{
-    Checksum, FeatureBatch, Features, PictureDistance, PictureShape, ResizeMode, Weights,
-    host_values, in_chunks,
+    Checksum, FeatureBatch, Features, PictureDistance, PictureShape, PublishedFile, ResizeMode,
+    Weights, host_values, in_chunks, published,
 };
 use crate::error::MetricError;
 
@@ -33,8 +33,10 @@ pub struct Vgg16 {
 }
 
 impl Vgg16 {
-    /// SHA-256 of torchvision's `vgg16-397923af.pth`.
-    pub const SHA256: &str = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0";
+    /// torchvision's `vgg16-397923af.pth`.
+    pub const FILE: PublishedFile = published::VGG16;
+    /// SHA-256 of [`FILE`](Self::FILE).
+    pub const SHA256: &str = Self::FILE.sha256;
     /// Pictures must be as large as this, to be left after four pools.
     pub const SMALLEST_SIDE: usize = 16;
 
@@ -210,9 +212,10 @@ pub struct Lpips {
 }
 
 impl Lpips {
-    /// SHA-256 of `weights/v0.1/vgg.pth` in the package `lpips`.
-    pub const LINEAR_SHA256: &str =
-        "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868";
+    /// `weights/v0.1/vgg.pth` of the package `lpips`: the weights of the maps.
+    pub const LINEAR_FILE: PublishedFile = published::LPIPS;
+    /// SHA-256 of [`LINEAR_FILE`](Self::LINEAR_FILE).
+    pub const LINEAR_SHA256: &str = Self::LINEAR_FILE.sha256;
     /// Added to the length of a pixel.
     const EPSILON: f64 = 1e-10;
 

@@ -87,7 +87,8 @@ impl Client {
         progress: &dyn Fn(Progress),
     ) -> Result<PathBuf, DataError> {
         let path = folder.join(&file.name);
-        if path.is_file() && sha256_of(&path)? == file.sha256 {
+        let is_there = path.is_file();
+        if is_there && sha256_of(&path)? == file.sha256 {
             return Ok(path);
         }
         fs::create_dir_all(folder).map_err(|e| DataError::io(folder, "create the folder", e))?;
@@ -106,10 +107,11 @@ impl Client {
                 }
             }
         }
+        let damaged = if is_there { "is damaged, and " } else { "" };
         let message = format!(
-            "could not be fetched ({}); check the network, or put the file into {} by hand",
+            "{damaged}could not be fetched ({}); check the network, or save the file as {} by hand",
             reasons.join("; "),
-            folder.display()
+            path.display()
         );
         Err(DataError::download(&file.name, message))
     }

@@ -311,6 +311,29 @@ fn a_part_that_another_program_fetches_is_left_alone() {
 }
 
 #[test]
+fn a_damaged_file_is_fetched_again_and_stays_if_that_fails() {
+    for (answer, is_mended) in [(Answer::Good, true), (Answer::Status(404), false)] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, &content()[..100]).unwrap();
+        let (address, server) = serve(vec![answer]);
+        let outcome = download_file(&remote(&[&address]), folder.path(), &|_| ());
+        server.join().unwrap();
+        if is_mended {
+            assert_whole(&outcome, &folder);
+            continue;
+        }
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.starts_with("file: is damaged, and could"), "{text}");
+        assert!(
+            text.contains(&format!("as {} by hand", path.display())),
+            "{text}"
+        );
+        assert_eq!(fs::read(&path).unwrap().len(), 100);
+    }
+}
+
+#[test]
 fn a_cache_that_cannot_be_written_is_named() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("cache");
