@@ -35,7 +35,7 @@ fn model<M: Model>(c: &mut Criterion, name: &str, config: &M, batch: usize, fold
     });
     c.bench_function(&format!("round/{name}/{size}/batch{batch}"), |b| {
         b.iter(|| {
-            let batch_of_game = M::batch(real.clone(), labels.clone());
+            let batch_of_game = config.batch(real.clone(), labels.clone(), &clock);
             black_box(game.round(batch_of_game, &clock).read());
             clock.advance(batch);
         });

@@ -4,7 +4,8 @@
     generator = load("generator.safetensors")            # or load("generator.pt", "RUN/config.json")
     pictures = generator(torch.randn(16, generator.latent_size))     # [16, C, H, W] in [-1, 1]
 
-A model of classes takes rows: the latent, then a one-hot row of the class (or the code of InfoGAN). A
+A model of classes takes rows: the latent, then a one-hot row of the class (or the code of InfoGAN); a model that
+makes pictures of pictures, the noise and then the source, flattened, which its critic takes beside the picture. A
 critic takes pictures and, if it knows classes, one-hot rows; it returns the score and the class logits
 (`None` where it has none). Everything is for inference; `build(config).train()` has the training behaviour of
 PyTorch's own layers.
@@ -718,6 +719,73 @@ class DeepCritic(nn.Module):
         return self.head(self.logit(features), features, classes)
 
 
+class UNet(nn.Module):
+    """Rows are the numbers that decide what dropout drops, and the source. Skips are taken before an activation."""
+
+    def __init__(self, config):
+        super().__init__()
+        widths, norm, channels = config["widths"], config["norm"], config["image"]["channels"]
+        self.config, self.last = config, len(widths) - 1
+        block = lambda layer, outputs, norm: ConvBlock(layer, NormActivation(outputs, norm, "identity"))
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        inputs = config["in_channels"]
+        for index, outputs in enumerate(widths):
+            this = "none" if index in (0, self.last) else norm
+            layer = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not cancels_bias(this))
+            self.encoder.append(block(layer, outputs, this))
+            inputs = outputs
+        for outputs in reversed(widths[:-1]):
+            layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not cancels_bias(norm))
+            self.decoder.append(block(layer, outputs, norm))
+            inputs = 2 * outputs
+        self.output = block(nn.ConvTranspose2d(inputs, channels, 4, 2, 1), channels, "none")
+        self.act_in, self.act_out = (activation(config[f"{part}_activation"]) for part in ("encoder", "decoder"))
+        size = config["image"]["size"]
+        self.source = [config["in_channels"], size, size]
+        self.dropped = [
+            [widths[self.last - 1 - layer], size >> self.last - layer, size >> self.last - layer]
+            for layer in range(config["dropout_layers"])]
+        self.noise_size = sum(c * h * w for c, h, w in self.dropped)
+        self.latent_size = self.noise_size + self.source[0] * size ** 2
+
+    def forward(self, rows):
+        noise, x = rows[:, :self.noise_size], rows[:, self.noise_size:].reshape(-1, *self.source)
+        noise = noise.split([c * h * w for c, h, w in self.dropped], 1)
+        skips = []
+        for index, block in enumerate(self.encoder):
+            if index > 0:
+                skips.append(x)
+                x = self.act_in(x)
+            x = block(x)
+        rate = self.config["dropout"]
+        for index, block in enumerate(self.decoder):
+            x = block(self.act_out(x))
+            if index < len(noise):
+                x = x * ((noise[index] >= 2 * rate - 1) / (1 - rate)).reshape(-1, *self.dropped[index])
+            x = torch.cat([x, skips.pop()], 1)
+        return activation(self.config["output_activation"])(self.output(self.act_out(x)))
+
+
+class PatchCritic(nn.Module):
+    """A logit for every patch of source and picture, one after the other along the channels."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.blocks, inputs = nn.ModuleList(), config["in_channels"]
+        for index, outputs in enumerate(config["widths"]):
+            this = "none" if index == 0 else config["norm"]
+            stride = 1 if index == len(config["widths"]) - 1 else 2
+            layer = nn.Conv2d(inputs, outputs, 4, stride, 1, bias=not cancels_bias(this))
+            self.blocks.append(ConvBlock(layer, NormActivation(outputs, this, config["activation"])))
+            inputs = outputs
+        self.logits = nn.Conv2d(inputs, 1, 4, 1, 1)
+
+    def forward(self, x, classes=None):
+        for block in self.blocks:
+            x = block(x)
+        return self.logits(x).flatten(1), None
+
+
 def generator_of(config, width):
     kinds = {"mlp": MlpGenerator, "conv": ConvGenerator, "two_tower": TwoTowerGenerator,
              "resnet": ResnetGenerator, "deep": DeepGenerator}
@@ -746,6 +814,8 @@ def build(model, player="generator", folded=False):
     """The network of a player, with fresh weights. `model` is the part `model` of a config.json; `folded`
     leaves spectral normalisation out."""
     config = without_spectral_norm(model[player]) if folded else model[player]
+    if "task" in model:
+        return (UNet if player == "generator" else PatchCritic)(config).eval()
     condition = model.get("condition", {"count": model.get("classes", 0)})
     width = sum(condition.get(part, 0) for part in ("count", "categories", "continuous"))
     network = generator_of(config, width) if player == "generator" else critic_of(config, width)

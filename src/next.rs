@@ -2,22 +2,55 @@
 
 use gan_core::sample::Condition;
 use gan_core::train::{Command, RunDir};
+use gan_models::Model;
 use serde_json::Value;
 
 const CARGO: &str = "cargo run --release --example";
 
-/// The commands for the run of `program` whose length is `total_kimg`; `num_classes` is 0 if its pictures
-/// cannot be asked for by class.
-pub fn commands(run: &RunDir, program: &str, total_kimg: f64, num_classes: usize) -> Vec<Command> {
+/// What a model makes its pictures of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Latents.
+    Latents,
+    /// Latents and one of so many classes.
+    Classes(usize),
+    /// Other pictures.
+    Pictures,
+}
+
+impl Asked {
+    /// What `model` makes its pictures of.
+    pub fn of<M: Model>(model: &M) -> Self {
+        match model.num_classes() {
+            _ if model.translates() => Self::Pictures,
+            0 => Self::Latents,
+            count => Self::Classes(count),
+        }
+    }
+}
+
+/// The commands for the run of `program` whose length is `total_kimg`.
+pub fn commands(run: &RunDir, program: &str, total_kimg: f64, asked: Asked) -> Vec<Command> {
     let path = quoted(&run.path().to_string_lossy());
-    vec![
+    let drawing = match asked {
+        Asked::Pictures => vec![Command::new(
+            "Apply it to pictures that were held out, and score it",
+            sample(run, asked),
+        )],
+        _ => vec![
+            Command::new("Draw samples", sample(run, asked)),
+            Command::new("Score it", evaluate(run)),
+        ],
+    };
+    let mut commands = vec![
         Command::new("Go on, if it was stopped", go_on(run, program, None)),
         Command::new(
             "Go on for longer",
             go_on(run, program, Some(2.0 * total_kimg)),
         ),
-        Command::new("Draw samples", sample(run, num_classes)),
-        Command::new("Score it", evaluate(run)),
+    ];
+    commands.extend(drawing);
+    commands.extend([
         Command::new(
             "Train it once more, from the start",
             format!("{CARGO} {program} -- --config {path}/config.json"),
@@ -26,7 +59,8 @@ pub fn commands(run: &RunDir, program: &str, total_kimg: f64, num_classes: usize
             "Write this page again",
             format!("{CARGO} report -- --run {path}"),
         ),
-    ]
+    ]);
+    commands
 }
 
 /// Goes on with a run, up to `kimg` if it was finished before.
@@ -36,12 +70,13 @@ pub fn go_on(run: &RunDir, program: &str, kimg: Option<f64>) -> String {
     format!("{CARGO} {program} -- --resume {path}{longer}")
 }
 
-/// Draws from a run.
-pub fn sample(run: &RunDir, num_classes: usize) -> String {
+/// Draws from a run, or applies it.
+pub fn sample(run: &RunDir, asked: Asked) -> String {
     let path = quoted(&run.path().to_string_lossy());
-    let what = match num_classes {
-        0 => "--num 64".to_owned(),
-        count => format!("--classes 0-{} --num 10", count - 1),
+    let what = match asked {
+        Asked::Latents => "--num 64".to_owned(),
+        Asked::Classes(count) => format!("--classes 0-{} --num 10", count - 1),
+        Asked::Pictures => return format!("{CARGO} apply -- --run {path} --grid results.png"),
     };
     format!("{CARGO} sample -- --run {path} {what} --grid samples.png")
 }
@@ -63,8 +98,12 @@ pub fn of_run(run: &RunDir) -> Vec<Command> {
     };
     let condition = config.pointer("/model/condition").cloned();
     let condition = condition.and_then(|value| serde_json::from_value(value).ok());
-    let classes = condition.as_ref().map_or(0, Condition::choices);
-    commands(run, &info.program, total, classes)
+    let asked = match condition.as_ref().map_or(0, Condition::choices) {
+        _ if config.pointer("/model/task").is_some() => Asked::Pictures,
+        0 => Asked::Latents,
+        count => Asked::Classes(count),
+    };
+    commands(run, &info.program, total, asked)
 }
 
 /// A word as a shell wants it.

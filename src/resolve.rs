@@ -1,5 +1,6 @@
 //! From flags to a configuration, pictures and a run folder.
 
+mod fit;
 mod preset;
 mod resume;
 
@@ -13,6 +14,7 @@ use gan_models::{ImageGanConfig, Model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::fit::{check_labels, check_proportions};
 use self::preset::{check_named_preset, check_preset, from_preset};
 use self::resume::{check_program, check_resumable, find_run};
 use crate::Failure;
@@ -178,6 +180,7 @@ pub fn resolve<M: Model>(
     }
     let data = as_configured(data, &natural, &config.data)?;
     check_labels(&config.model, data.as_ref())?;
+    check_proportions(&config.model, data.as_ref())?;
     Ok(Resolved { config, data, run })
 }
 
@@ -189,19 +192,6 @@ fn check_memory<M: Model>(model: &M, backend: &Backend) -> Result<(), ConfigErro
     let players = model.player_sizes(&backend.device);
     let players = players.map_err(|error| error.within("model"))?;
     memory::check_players(&players, memory::of_machine())
-}
-
-/// The pictures must have the labels that the model wants.
-fn check_labels<M: Model>(model: &M, data: &dyn Pictures) -> Result<(), Failure> {
-    let (wanted, there) = (model.num_labels(), data.class_names());
-    let there = there.map_or(0, |names| names.len());
-    if wanted == 0 || wanted == there {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "--data: the pictures have {there} classes and the model {wanted}; give pictures with as many \
-         classes, in one folder each"
-    )))
 }
 
 /// The flags that stand for one value each, then `--set`.
@@ -339,7 +329,17 @@ fn validate<M: Model>(config: &RunConfig<M>) -> Result<(), ConfigError> {
             allowed,
         ));
     }
+    let [height, width] = config.model.loaded_size();
+    if height != width && flip > 0.0 {
+        let allowed = "0 for pairs side by side: source and target would change places";
+        return Err(ConfigError::new("data.flip_probability", flip, allowed));
+    }
     if let Some(evaluate) = &config.train.evaluate {
+        if config.model.translates() {
+            let allowed =
+                "null: a model that makes pictures of pictures is scored by the program `apply`";
+            return Err(ConfigError::new("train.evaluate", "set", allowed));
+        }
         evaluate.validate(image)?;
     }
     config

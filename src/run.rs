@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::prelude::*;
-use gan_core::game::{Game, SampleRequest};
+use gan_core::game::{Clock, Game, SampleRequest};
 use gan_core::train::{
     BoxError, Command, DataInfo, Evaluate, Every, Log, LossPlot, ReportPage, RunDir, RunInfo,
     Samples, ShowProgress, Trainer,
@@ -19,7 +19,7 @@ use gan_data::io::write_grid;
 use gan_data::source::Pictures;
 use gan_data::transform::{Crop, TransformConfig};
 use gan_data::{Batch, Loader, LoaderConfig, PixelRange, Summary, write_reals};
-use gan_models::{ImageGanConfig, Model};
+use gan_models::{ImageGanConfig, Model, Shown};
 
 use self::process::stop_on_ctrl_c;
 pub use self::process::writable;
@@ -27,13 +27,17 @@ use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::TrainArgs;
 use crate::evaluate::Judge;
+use crate::labelled::test_split;
 use crate::next;
+use crate::pictures::channel_mode;
 use crate::progress::Screen;
 use crate::resolve::{Resolved, RunConfig, resolve};
 use crate::{draw_losses, draw_metrics};
 
 /// Real pictures on a picture of the run.
 const REALS: usize = 64;
+/// Pictures whose translations are on a picture of the run.
+const TRANSLATED: usize = 16;
 /// Samples side by side on a picture of the run.
 const COLUMNS: usize = 8;
 /// Steps of a continuous code on a picture of what it does.
@@ -185,11 +189,13 @@ impl<M: Model> Session<M> {
         // Only the process that holds the lock may write here.
         run.write_config(&serde_json::to_value(&self.config)?)?;
         let begin = Instant::now();
+        let model = &self.config.model;
         let outcome = trainer.run(game, |clock| {
             if loader.position() != clock.round {
                 loader.seek(clock.round);
             }
-            loader.next().map(|batch| batch.map(game_batch::<M>))
+            let batch = |batch| game_batch(model, batch, clock);
+            loader.next().map(|loaded| loaded.map(batch))
         });
         let outcome = outcome.inspect_err(|error| self.report_divergence(&run, error))?;
         self.draw_sweeps(&run, game)?;
@@ -215,11 +221,38 @@ impl<M: Model> Session<M> {
 
     /// What is made of each picture before the networks see it.
     fn transform(&self) -> TransformConfig {
-        let data = &self.config.data;
         TransformConfig::new()
-            .with_size(Some([data.size, data.size]))
+            .with_size(Some(self.config.model.loaded_size()))
             .with_crop(Crop::Centre)
-            .with_flip_probability(data.flip_probability)
+            .with_flip_probability(self.config.data.flip_probability)
+    }
+
+    /// What the samples of the run are drawn from: for a model that makes pictures of pictures, of some that
+    /// are held out where the data set has such.
+    fn shown(&self) -> Result<Shown, Failure> {
+        let (model, device) = (&self.config.model, self.device());
+        let pictures = match model.translates() {
+            true => Some(self.pictures_to_show()?),
+            false => None,
+        };
+        let mut stream = Samples::stream(self.config.seed);
+        Ok(model.fixed_rows(COLUMNS, pictures, &mut stream, device))
+    }
+
+    fn pictures_to_show(&self) -> Result<Tensor<4>, Failure> {
+        let mode = channel_mode(&self.config.data)?;
+        let held_out = test_split(&self.config.data, self.data.as_ref(), mode)?;
+        let data = held_out.unwrap_or_else(|| self.data.clone());
+        let transform = self.transform().with_flip_probability(0.0);
+        // In an order of its own: the first ones may all be of one class.
+        let count = match TRANSLATED.min(data.len()) {
+            few @ 0..COLUMNS => few,
+            many => many / COLUMNS * COLUMNS, // in full rows
+        };
+        let config = LoaderConfig::new(count)
+            .with_seed(self.config.seed)
+            .with_transform(transform);
+        Ok(Loader::new(data, config, self.device())?.batch(0)?.images)
     }
 
     fn loader(&self) -> Result<Loader, Failure> {
@@ -263,15 +296,20 @@ impl<M: Model> Session<M> {
         info.parameters = counts
             .map(|(name, count)| (name.to_owned(), count))
             .collect();
-        info.sample_rows = self.sample_rows();
+        info.sample_rows = self.sample_rows()?;
         run.write_info(&info)?;
         Ok(run)
     }
 
-    /// What the rows of the sample grids show: the classes, or choices of a code. Empty if nothing is
-    /// asked of the pictures.
-    fn sample_rows(&self) -> Vec<String> {
-        let model = &self.config.model;
+    /// What the rows of the sample grids show: the classes, or choices of a code; or sources, results and
+    /// targets in turn. Empty if nothing is asked of the pictures.
+    fn sample_rows(&self) -> Result<Vec<String>, Failure> {
+        let (model, shown) = (&self.config.model, self.shown()?);
+        let count = shown.rows.latents.dims()[0].div_ceil(COLUMNS);
+        if shown.beside.is_some() {
+            let names = ["source", "result", "target"].map(String::from);
+            return Ok(names.iter().cycle().take(3 * count).cloned().collect());
+        }
         let names = match model.num_labels() {
             0 => None,
             _ => self.data.class_names(),
@@ -280,16 +318,14 @@ impl<M: Model> Session<M> {
             Some(name) => name.clone(),
             None => format!("code {row}"),
         };
-        let mut stream = Samples::stream(self.config.seed);
-        let rows = model.fixed_rows(COLUMNS, &mut stream, self.device());
-        let count = rows.latents.dims()[0] / COLUMNS;
-        (0..count.min(model.num_classes())).map(name).collect()
+        Ok((0..count.min(model.num_classes())).map(name).collect())
     }
 
     /// What the report of this run ends with.
     fn commands(&self, run: &RunDir) -> Vec<Command> {
         let model = &self.config.model;
-        next::commands(run, self.program, model.total_kimg(), model.num_classes())
+        let asked = next::Asked::of(model);
+        next::commands(run, self.program, model.total_kimg(), asked)
     }
 
     fn trainer(
@@ -298,12 +334,12 @@ impl<M: Model> Session<M> {
         evaluate: Option<Evaluate<M::Game>>,
     ) -> Result<Trainer<M::Game>, Failure> {
         let train = self.config.train_config();
-        let device = self.backend.device.clone();
-        let mut stream = Samples::stream(self.config.seed);
-        let model = &self.config.model;
-        let rows = model.fixed_rows(COLUMNS, &mut stream, &device).joined();
-        let samples = Samples::new(train.sample_every(), rows, |path, pictures| {
-            write_grid(path, &pictures, PixelRange::Signed, COLUMNS)
+        let shown = self.shown()?;
+        let rows = shown.rows.clone().joined();
+        let samples = Samples::new(train.sample_every(), rows, move |path, made| {
+            let columns = COLUMNS.min(made.dims()[0]);
+            let pictures = shown.arranged(made, columns);
+            write_grid(path, &pictures, PixelRange::Signed, columns)
                 .map_err(|error| without_path(path, &error))
         });
         let sink = self.screen.sink();
@@ -346,8 +382,8 @@ impl<M: Model> Session<M> {
 }
 
 /// A batch of the loader as the game of `M` wants it.
-fn game_batch<M: Model>(batch: Batch) -> <M::Game as Game>::Batch {
-    M::batch(batch.images, batch.labels)
+fn game_batch<M: Model>(model: &M, batch: Batch, clock: &Clock) -> <M::Game as Game>::Batch {
+    model.batch(batch.images, batch.labels, clock)
 }
 
 /// An error without the path it begins with: the trainer names the file already.

@@ -1,7 +1,9 @@
 //! Trained runs, to draw from.
 
 mod drawing;
+mod sheet;
 mod source;
+mod translator;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use gan_core::game::{Clock, restore_module};
+use gan_core::game::{Clock, State, restore_module};
 use gan_core::nn::{ConvCritic, ImageCritic, ImageCriticConfig, ImageShape};
 use gan_core::rng::Stream;
 use gan_core::sample::{LatentPath, LatentPrior, walk};
@@ -20,8 +22,10 @@ use gan_models::{ClassGanConfig, ImageGanConfig, Rows, SemiSupervisedConfig};
 use serde_json::Value;
 
 use self::drawing::Drawing;
+pub use self::sheet::Sheet;
 use self::source::Source;
 pub use self::source::Which;
+pub use self::translator::{Done, Translator, Work};
 use crate::Failure;
 use crate::backend::Backend;
 use crate::cli::RunArgs;
@@ -56,6 +60,24 @@ fn not_convolutional() -> Failure {
     Failure::usage(message)
 }
 
+/// `state` with the weights of a file in place of the generator's and of its average's.
+fn with_generator(mut state: State, path: &Path) -> Result<State, Failure> {
+    let wanted = state.group(GENERATOR)?;
+    let tensors = WeightsFile::open(path).and_then(|file| from_state_dict(file, wanted));
+    let tensors = tensors.map_err(|error| Failure::new(format!("--weights {error}")))?;
+    for group in [GENERATOR, AVERAGE] {
+        if let Some(old) = state.groups.get_mut(group) {
+            old.clone_from(&tensors);
+        }
+    }
+    Ok(state)
+}
+
+/// Whether a run, by its configuration, makes pictures of pictures.
+fn translates(config: &Value) -> bool {
+    config["model"].get("task").is_some()
+}
+
 impl Trained {
     /// Loads the newest good checkpoint of a run, with the generator of another file if one is named.
     ///
@@ -80,15 +102,7 @@ impl Trained {
 
     /// Puts the weights of a file in place of the generator's and of its average's.
     fn replace_generator(&mut self, path: &Path) -> Result<(), Failure> {
-        let mut state = self.drawing.state();
-        let wanted = state.group(GENERATOR)?;
-        let tensors = WeightsFile::open(path).and_then(|file| from_state_dict(file, wanted));
-        let tensors = tensors.map_err(|error| Failure::new(format!("--weights {error}")))?;
-        for group in [GENERATOR, AVERAGE] {
-            if let Some(old) = state.groups.get_mut(group) {
-                old.clone_from(&tensors);
-            }
-        }
+        let state = with_generator(self.drawing.state(), path)?;
         Ok(self.drawing.restore(&state)?)
     }
 
@@ -107,6 +121,13 @@ impl Trained {
     ) -> Result<Self, Failure> {
         let run = RunDir::open(folder).map_err(|error| Failure::new(format!("--run {error}")))?;
         let config = run.read_config()?;
+        if translates(&config) {
+            return Err(Failure::usage(format!(
+                "--run {}: this run makes pictures of pictures and draws nothing without them; use \
+                 cargo run --release --example apply -- --run {0}",
+                folder.display()
+            )));
+        }
         let source = Source {
             run: &run,
             config: &config,

@@ -6,7 +6,8 @@ python forward.py [FOLDER]    reads forward.json, writes forward_<case>.safetens
 for each case the model of a preset at full size, and the same one made narrow. The networks are those of
 `python/gan_networks.py`, with drawn weights, statistics and singular vectors. A fixture holds `g.<name>` and
 `d.<name>`, the `state_dict`s of both narrow players as PyTorch has them; `rows`, what the generator
-takes; `pictures` = G(rows); `classes`, what the critic is told of them, if anything; `score` = D(pictures), and
+takes; `pictures` = G(rows); `classes`, what the critic is told of them, if anything; `score` = D(pictures), or of sources and
+pictures side by side, and
 `logits` where it has a classifier; `counts`, the number of trainable values of both players at full size; for
 `dcgan-28` also `pooled`, the critic's feature maps under a grid of 4 x 4, and `guided`, guided backpropagation from
 channel 1 of the last one. Results are compared with float64 here. Last, `written_by_rust.pt`, which Rust wrote, is opened and checked.
@@ -123,10 +124,13 @@ def fixture(name, model, full):
     rows = torch.cat([torch.randn(count, generator.latent_size - condition.shape[1]), condition], 1)
     with torch.no_grad():
         pictures = generator(rows)
-        score, logits = critic(pictures, classes)
+        seen = pictures
+        if "task" in model:
+            seen = torch.cat([rows[:, generator.noise_size:].reshape(-1, *generator.source), pictures], 1)
+        score, logits = critic(seen, classes)
         check(doubled(generator)(rows.double()), pictures)
         doubles = None if classes is None else classes.double()
-        check(doubled(critic)(pictures.double(), doubles)[0], score)
+        check(doubled(critic)(seen.double(), doubles)[0], score)
     tensors = {"rows": rows, "pictures": pictures, "score": score}
     if classes is not None:
         tensors["classes"] = classes

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod asked;
+mod differences;
 mod neighbours;
 mod pairs;
 mod path_length;
@@ -14,6 +15,7 @@ mod weights;
 
 pub use arguments::EvaluateArgs;
 pub use asked::{Asked, PathDistance};
+pub use differences::Differences;
 pub use program::run;
 pub use report::Report;
 pub use training::EvaluateConfig;

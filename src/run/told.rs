@@ -47,7 +47,8 @@ impl<M: Model> Session<M> {
         self.screen.say(serde_json::to_string_pretty(&self.config)?);
         let clock = Clock::new(self.config.seed);
         let begin = Instant::now();
-        let report = game.round(game_batch::<M>(loader.batch(0)?), &clock);
+        let batch = game_batch(&self.config.model, loader.batch(0)?, &clock);
+        let report = game.round(batch, &clock);
         let values: Vec<String> = report
             .read()
             .iter()
@@ -102,7 +103,7 @@ impl<M: Model> Session<M> {
         }
         let go_on = next::go_on(run, self.program, longer);
         self.screen.say(format!("go on    {go_on}"));
-        let sample = next::sample(run, self.config.model.num_classes());
+        let sample = next::sample(run, next::Asked::of(&self.config.model));
         self.screen.say(format!("sample   {sample}"));
         if self.config.train.evaluate.is_some() {
             let score = next::evaluate(run);

@@ -1,6 +1,6 @@
 //! Checkpoints of a run, found and loaded.
 
-use gan_core::game::Game;
+use gan_core::game::{Clock, Game};
 use gan_core::train::{Checkpoints, Found, RunDir, Saved};
 use gan_models::Model;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::drawing::Loaded;
 use crate::Failure;
 use crate::backend::Backend;
 use crate::progress::Screen;
-use crate::resolve::RunConfig;
+use crate::resolve::{DataConfig, RunConfig};
 use crate::set;
 
 /// Which checkpoint of a run.
@@ -55,6 +55,18 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     pub fn load<M: Model + 'static>(self) -> Result<Trained, Failure> {
+        let (loaded, clock, data) = self.game::<M>()?;
+        Ok(Trained {
+            clock,
+            screen: self.screen,
+            drawing: Box::new(loaded),
+            data,
+            backend: self.backend,
+        })
+    }
+
+    /// Model and game as the checkpoint had them, where they stood, and the real pictures.
+    pub fn game<M: Model>(&self) -> Result<(Loaded<M>, Clock, DataConfig), Failure> {
         let place = self.run.config().display().to_string();
         let config: RunConfig<M> = set::read(self.config, &place)?;
         let mut game = config.model.init(config.seed, &self.backend.device)?;
@@ -67,13 +79,7 @@ impl Source<'_> {
             averaged: !self.raw,
             device: self.backend.device.clone(),
         };
-        Ok(Trained {
-            clock: saved.clock,
-            screen: self.screen,
-            drawing: Box::new(loaded),
-            data: config.data,
-            backend: self.backend,
-        })
+        Ok((loaded, saved.clock, config.data))
     }
 
     fn saved(&self, keep: usize) -> Result<Saved, Failure> {

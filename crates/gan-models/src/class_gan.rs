@@ -5,7 +5,7 @@ mod networks;
 
 use burn::prelude::*;
 use gan_core::error::ConfigError;
-use gan_core::game::{ClassBatch, ClassGan, GanConfig};
+use gan_core::game::{ClassBatch, ClassGan, Clock, GanConfig};
 use gan_core::nn::{ImageGeneratorConfig, ImageShape};
 use gan_core::rng::Stream;
 use gan_core::sample::{Condition, LatentPrior};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use config::{ClassCriticConfig, ClassGeneratorConfig, ClassInput};
 pub use networks::{ClassGenerator, EmbeddedGenerator, HeadedCritic, ImageClassCritic};
 
-use crate::model::{Model, Rows};
+use crate::model::{Model, Rows, Shown};
 use crate::player_size::PlayerSize;
 use crate::preset::{check_batch, check_total_kimg};
 
@@ -141,12 +141,18 @@ impl Model for ClassGanConfig {
         )
     }
 
-    fn batch(images: Tensor<4>, labels: Option<Tensor<1, Int>>) -> ClassBatch {
+    fn batch(&self, images: Tensor<4>, labels: Option<Tensor<1, Int>>, _: &Clock) -> ClassBatch {
         ClassBatch { images, labels }
     }
 
     /// A row of pictures per class, at most 16 of them; the same latents in all rows.
-    fn fixed_rows(&self, columns: usize, stream: &mut Stream, device: &Device) -> Rows {
+    fn fixed_rows(
+        &self,
+        columns: usize,
+        _: Option<Tensor<4>>,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> Shown {
         let shown = self.num_classes().clamp(1, 16);
         let latents = self.gan.latent.draw(columns, stream, device);
         let condition = if self.num_classes() == 0 {
@@ -155,10 +161,11 @@ impl Model for ClassGanConfig {
             let classes: Vec<usize> = (0..shown * columns).map(|i| i / columns).collect();
             self.condition.of_classes(&classes, device)
         };
-        Rows {
+        let rows = Rows {
             latents: latents.repeat_dim(0, shown),
             condition: Some(condition),
-        }
+        };
+        Shown { rows, beside: None }
     }
 
     /// From −2 to 2, twice as far as in training, as in the paper of InfoGAN; one latent for all.

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use gan_core::error::ConfigError;
-use gan_core::game::{Gan, GanConfig};
+use gan_core::game::{Clock, Gan, GanConfig};
 use gan_core::nn::{
     ImageCritic, ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape,
 };
@@ -164,7 +164,7 @@ impl Model for ImageGanConfig {
         self.init(seed, device)
     }
 
-    fn batch(images: Tensor<4>, _: Option<Tensor<1, Int>>) -> Tensor<4> {
+    fn batch(&self, images: Tensor<4>, _: Option<Tensor<1, Int>>, _: &Clock) -> Tensor<4> {
         images
     }
 }
@@ -173,7 +173,7 @@ impl Model for ImageGanConfig {
 mod tests {
     use super::*;
     use crate::{PRESETS, preset};
-    use gan_core::game::{Clock, Game, SampleRequest};
+    use gan_core::game::{Game, SampleRequest};
     use gan_core::loss::{AdversarialLoss, BeganConfig};
     use gan_core::nn::Norm;
     use gan_core::penalty::{PenaltyConfig, PenaltyRule};

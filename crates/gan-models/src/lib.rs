@@ -15,6 +15,7 @@ mod improved;
 mod infogan;
 mod lsgan;
 mod model;
+mod pix2pix;
 mod player_size;
 mod preset;
 mod relativistic;
@@ -30,7 +31,10 @@ pub use class_gan::{
 pub use dcgan::dcgan_with_base;
 pub use image_gan::{ImageGan, ImageGanConfig};
 pub use infogan::{CandidateReader, Reader, ReaderConfig};
-pub use model::{Model, Rows};
+pub use model::{Model, Rows, Shown};
+pub use pix2pix::{
+    Direction, TRANSLATION_PRESETS, Task, Translation, TranslationConfig, translation_preset,
+};
 pub use player_size::PlayerSize;
 pub use preset::{CLASS_PRESETS, PRESETS, class_preset, preset};
 pub use semi_supervised::{ImageSemiSupervised, SemiSupervisedConfig};

@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use burn::prelude::*;
 use gan_core::error::ConfigError;
-use gan_core::game::Game;
+use gan_core::game::{Clock, Game};
 use gan_core::nn::ImageShape;
 use gan_core::rng::Stream;
 use gan_core::sample::LatentPrior;
@@ -30,6 +30,36 @@ impl Rows {
             Some(condition) => Tensor::cat(vec![self.latents, condition], 1),
             None => self.latents,
         }
+    }
+}
+
+/// What the pictures of a run are made of.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// What the generator takes.
+    pub rows: Rows,
+    /// For a model that makes pictures of pictures: its sources, to be looked at, and its targets,
+    /// `[count, channels, height, width]`.
+    pub beside: Option<[Tensor<4>; 2]>,
+}
+
+impl Shown {
+    /// What was made, as it is shown with `columns` pictures side by side: sources in the row above, targets
+    /// in the row below, if there are some.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `columns` is 0.
+    pub fn arranged(&self, made: Tensor<4>, columns: usize) -> Tensor<4> {
+        let Some([sources, targets]) = &self.beside else {
+            return made;
+        };
+        let count = made.dims()[0];
+        let rows = (0..count).step_by(columns).flat_map(|start| {
+            let length = columns.min(count - start);
+            [sources, &made, targets].map(|x| x.clone().narrow(0, start, length))
+        });
+        Tensor::cat(rows.collect(), 0)
     }
 }
 
@@ -63,6 +93,12 @@ pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'sta
 
     /// What is drawn and judged.
     fn image(&self) -> ImageShape;
+
+    /// Height and width of what the loader makes of every picture. Default: those of
+    /// [`image`](Model::image).
+    fn loaded_size(&self) -> [usize; 2] {
+        [self.image().size; 2]
+    }
 
     /// Real pictures in a round.
     fn batch_size(&self) -> usize;
@@ -101,15 +137,35 @@ pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'sta
     /// If the configuration is not valid.
     fn init(&self, seed: u64, device: &Device) -> Result<Self::Game, ConfigError>;
 
-    /// A batch of the game.
-    fn batch(images: Tensor<4>, labels: Option<Tensor<1, Int>>) -> <Self::Game as Game>::Batch;
+    /// A batch of the game, of pictures as the loader has them; random numbers come from `clock`.
+    fn batch(
+        &self,
+        images: Tensor<4>,
+        labels: Option<Tensor<1, Int>>,
+        clock: &Clock,
+    ) -> <Self::Game as Game>::Batch;
 
-    /// What pictures of the run are drawn from, with `columns` side by side. Default: 64 latents.
-    fn fixed_rows(&self, columns: usize, stream: &mut Stream, device: &Device) -> Rows {
-        Rows {
+    /// Whether it makes pictures of pictures. It is then [shown](Model::fixed_rows) some, and cannot draw from
+    /// [seeds](Model::rows). Default: no.
+    fn translates(&self) -> bool {
+        false
+    }
+
+    /// What pictures of the run are drawn from, with `columns` side by side. `shown` are real pictures as
+    /// the loader has them, for a model that [translates](Model::translates). Default: 64 latents.
+    fn fixed_rows(
+        &self,
+        columns: usize,
+        shown: Option<Tensor<4>>,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> Shown {
+        let _ = shown;
+        let rows = Rows {
             latents: self.latent().draw(8 * columns, stream, device),
             condition: None,
-        }
+        };
+        Shown { rows, beside: None }
     }
 
     /// What shows the meaning of each continuous code: rows of pictures in which it moves, `columns` side
@@ -120,7 +176,7 @@ pub trait Model: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'sta
     }
 
     /// One row per seed: the same latent for the same seed whatever the others; and the class in the
-    /// same place of `classes`, if there are classes.
+    /// same place of `classes`, if there are classes. Not for a model that [translates](Model::translates).
     fn rows(
         &self,
         seeds: &[u64],

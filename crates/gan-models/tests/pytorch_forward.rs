@@ -13,7 +13,7 @@ use gan_core::nn::{
 use gan_core::rng::Stream;
 use gan_core::testing::tensors_of_file;
 use gan_core::weights::{SpectralNorms, WeightsFile, from_state_dict, state_dict};
-use gan_models::{ClassGanConfig, ImageGanConfig, Model, SemiSupervisedConfig};
+use gan_models::{ClassGanConfig, ImageGanConfig, Model, SemiSupervisedConfig, TranslationConfig};
 use serde_json::{Value, json};
 
 const TOLERANCE: f32 = 1e-4;
@@ -27,6 +27,7 @@ enum Kind {
     Image,
     Class,
     SemiSupervised,
+    Translation,
 }
 
 fn preset<M: Model>(name: &str, channels: usize, size: usize) -> Value {
@@ -82,6 +83,10 @@ fn cases() -> Vec<(&'static str, Kind, Value)> {
         ("resized", Kind::Image, resized),
         ("bottlenecks", Kind::Class, varied),
     ];
+    for (name, size) in [("inpaint", 16), ("pix2pix", 64)] {
+        let model = preset::<TranslationConfig>(name, 3, size);
+        all.push((name, Kind::Translation, model));
+    }
     for (name, preset, size) in [
         ("vanilla", "vanilla", 8),
         ("dcgan-28", "dcgan", 28),
@@ -159,8 +164,10 @@ fn narrow(full: &Value) -> Value {
     edit(&mut narrow, &WIDTHS, false, &|width| {
         u64::from(width.ilog2()).max(2)
     });
-    let old = narrow["gan"]["latent"]["size"].as_u64();
-    let old = old.expect("a prior has a size");
+    let old = full.pointer("/gan/latent/size").and_then(Value::as_u64);
+    let Some(old) = old else {
+        return narrow; // Only a model that translates has no prior.
+    };
     let new = (old / 8).max(2);
     edit(&mut narrow["gan"]["latent"], &["size"], false, &|_| new);
     edit(&mut narrow["generator"], &["latent_size"], false, &|size| {
@@ -175,7 +182,7 @@ fn narrow(full: &Value) -> Value {
 
 /// The parts of a model that decide its networks.
 fn networks(model: &Value) -> Value {
-    let parts = ["generator", "critic", "condition", "classes"];
+    let parts = ["generator", "critic", "condition", "classes", "task"];
     let found = parts.iter().filter_map(|part| {
         let value = model.get(*part)?;
         Some(((*part).to_owned(), value.clone()))
@@ -320,6 +327,22 @@ fn every_network_says_what_pytorch_says() {
                 let generator = load(generator, &file, "g.");
                 (generator.generate(rows()), verdict(width, critic))
             }
+            Kind::Translation => {
+                let config: TranslationConfig = serde_json::from_value(model).unwrap();
+                config.validate().unwrap();
+                let generator = load(config.generator.init(stream, &device), &file, "g.");
+                let critic = load(config.critic.init(stream, &device), &file, "d.");
+                let (noise, size) = (config.generator.noise_size(), config.image().size);
+                let sources = rows().narrow(1, noise, config.generator.source_size());
+                let sources = sources.reshape([
+                    -1,
+                    config.generator.in_channels as i32,
+                    size as i32,
+                    size as i32,
+                ]);
+                let seen = Tensor::cat(vec![sources, pictures.clone()], 1);
+                (generator.generate(rows()), critic.score(seen.into()).primal)
+            }
             Kind::SemiSupervised => {
                 let generator: gan_core::nn::ImageGeneratorConfig =
                     serde_json::from_value(generator).unwrap();
@@ -375,6 +398,7 @@ fn every_preset_has_as_many_parameters_as_in_pytorch() {
             Kind::Image => counted::<ImageGanConfig>(full),
             Kind::Class => counted::<ClassGanConfig>(full),
             Kind::SemiSupervised => counted::<SemiSupervisedConfig>(full),
+            Kind::Translation => counted::<TranslationConfig>(full),
         };
         let counts: Vec<i64> = counts.into_iter().map(|count| count as i64).collect();
         assert_eq!(counts, expected, "{case}");

@@ -30,6 +30,7 @@ mod self_attention;
 mod spectral;
 mod stem;
 mod traits;
+mod unet;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
@@ -69,6 +70,7 @@ pub use spectral::{SpectralNorm, SpectralNormConfig, advance_spectral_norms, has
 pub(crate) use spectral::{matrix, out_axis};
 pub use stem::{Stem, StemLayer};
 pub use traits::{ClassCritic, Critic, Generator, Verdict};
+pub use unet::{UNet, UNetConfig};
 
 use crate::error::ConfigError;
 

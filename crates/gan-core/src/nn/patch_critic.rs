@@ -45,6 +45,12 @@ impl PatchCriticConfig {
         }
     }
 
+    /// Height and width of the smallest picture that gives a logit.
+    pub fn smallest_size(&self) -> usize {
+        // Two layers of stride 1 take a pixel each.
+        3 << self.widths.len().saturating_sub(1)
+    }
+
     /// Says what is wrong.
     ///
     /// # Errors

@@ -230,6 +230,10 @@ impl Pictures for ImageArchive {
         self.labels.as_ref().map(|labels| labels[index])
     }
 
+    fn file_name(&self, index: usize) -> Option<String> {
+        Some(self.entries[index].name.clone())
+    }
+
     fn stored_channels(&self, index: usize) -> Result<usize, DataError> {
         let entry = &self.entries[index];
         probe_channels(&shown(&self.path, &entry.name), &self.read(entry)?)

@@ -193,6 +193,10 @@ impl Pictures for ImageFolder {
         self.labels.as_ref().map(|labels| labels[index])
     }
 
+    fn file_name(&self, index: usize) -> Option<String> {
+        Some(self.names[index].clone())
+    }
+
     fn stored_channels(&self, index: usize) -> Result<usize, DataError> {
         let path = &self.files[index];
         probe_channels(path, &read_file(path)?)
@@ -266,6 +270,8 @@ mod tests {
         assert_eq!(labels, [Some(0), Some(0), Some(1)]);
         let odd = set.get(1).unwrap();
         assert_eq!((odd.width, odd.height), (5, 7));
+        let names = [0, 1, 2].map(|index| set.file_name(index).unwrap());
+        assert_eq!(names, ["cat/deep/er.png", "cat/z.png", "dog/b.PNG"]);
     }
 
     #[test]

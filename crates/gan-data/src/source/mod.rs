@@ -45,6 +45,17 @@ pub trait Pictures: Dataset<Picture, DataError> {
     /// Panics if `index` is not less than the number of pictures.
     fn label(&self, index: usize) -> Option<usize>;
 
+    /// What a picture is called where it is kept, with `/` between folders; `None` where pictures have no names,
+    /// which is the default.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `index` is not less than the number of pictures.
+    fn file_name(&self, index: usize) -> Option<String> {
+        let _ = index;
+        None
+    }
+
     /// The channels of a picture where it is kept, 1 to 4; a source that converts them gives out others.
     /// Default: those that it gives out.
     ///
@@ -76,6 +87,10 @@ where
 
     fn label(&self, index: usize) -> Option<usize> {
         self.as_ref().label(index)
+    }
+
+    fn file_name(&self, index: usize) -> Option<String> {
+        self.as_ref().file_name(index)
     }
 
     fn stored_channels(&self, index: usize) -> Result<usize, DataError> {

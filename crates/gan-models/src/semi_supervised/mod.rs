@@ -3,7 +3,7 @@
 
 use burn::prelude::*;
 use gan_core::error::ConfigError;
-use gan_core::game::{EmaConfig, GanConfig, InstanceNoise, SemiSupervised};
+use gan_core::game::{Clock, EmaConfig, GanConfig, InstanceNoise, SemiSupervised};
 use gan_core::nn::{
     ImageCriticConfig, ImageGenerator, ImageGeneratorConfig, ImageShape, LabelHead,
 };
@@ -191,14 +191,14 @@ impl Model for SemiSupervisedConfig {
         )
     }
 
-    fn batch(images: Tensor<4>, _: Option<Tensor<1, Int>>) -> Tensor<4> {
+    fn batch(&self, images: Tensor<4>, _: Option<Tensor<1, Int>>, _: &Clock) -> Tensor<4> {
         images
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use gan_core::game::{Clock, Game, Labelled, SampleRequest};
+    use gan_core::game::{Game, Labelled, SampleRequest};
 
     use super::*;
 

@@ -45,7 +45,7 @@ fn viewer(files: &RunFiles) -> String {
     );
     html.push_str("Always from the same latents");
     if !rows.is_empty() {
-        html.push_str(", one row per class");
+        html.push_str("; the rows are named");
     }
     if files.grids_found > files.grids.len() {
         let _ = write!(

@@ -2,7 +2,7 @@
 
 use burn::tensor::activation;
 use gan_core::augment::{AdaptiveConfig, AugmentConfig, DiffAugmentConfig};
-use gan_core::game::{Clock, Game, Player, SampleRequest};
+use gan_core::game::{Game, Player, SampleRequest};
 use gan_core::loss::AdversarialLoss;
 use gan_core::nn::{
     ClassCritic, Generator, ImageCriticConfig, LabelHead, Norm, advance_spectral_norms,
@@ -114,9 +114,9 @@ fn assert_everybody_moves(config: &ClassGanConfig) {
             assert_ne!(new, old, "{}: {group} {path} did not move", config.preset);
         }
     }
-    let rows = config.fixed_rows(2, &mut Stream::new(1, "rows", 0), &device);
+    let rows = config.fixed_rows(2, None, &mut Stream::new(1, "rows", 0), &device);
     let request = SampleRequest {
-        latents: rows.joined(),
+        latents: rows.rows.joined(),
         averaged: true,
     };
     let drawn = game.sample(&request).dims();
@@ -263,8 +263,8 @@ fn standing_statistics_are_for_samples_only_and_end_with_a_round() {
         play(&config, &mut game, 0..2);
         play(&config, &mut untouched, 0..2);
         let rows = |seed: u64| {
-            let rows = config.fixed_rows(4, &mut Stream::new(seed, "rows", 0), &device);
-            rows.joined()
+            let rows = config.fixed_rows(4, None, &mut Stream::new(seed, "rows", 0), &device);
+            rows.rows.joined()
         };
         let sample = |game: &ImageClassGan, averaged: bool| {
             let latents = rows(1);
