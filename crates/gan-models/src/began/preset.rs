@@ -11,10 +11,10 @@ const CODE: usize = 32;
 /// The loss and the controller of [Berthelot et al. 2017](https://arxiv.org/abs/1703.10717), section 3.4, on
 /// the networks of `ebgan`: mean absolute error of a reconstruction.
 ///
-/// Batch normalisation in the critic is what makes it work on MNIST. A generator that draws one picture, or
-/// one digit, makes it reconstruct that one well; a critic without it follows, and it is the best there is.
-/// With it the few differences inside such a batch are blown up to the size of all differences, which
-/// nothing was trained for, and it reconstructs badly (`docs/models/presets.md`).
+/// Without batch normalisation in the critic it does not learn MNIST: with the paper's networks the generator
+/// drew one dot, or only 1s, which are reconstructed best. Of a batch of like pictures batch normalisation
+/// blows up the few differences, so that such a batch is reconstructed badly
+/// (`docs/models/presets.md`).
 ///
 /// Differs from the paper in the networks (there without normalisation, ELU, pixels repeated in place of
 /// transposed convolutions, codes of 64, uniform latents of 64), in γ, λ_k, the optimisers and the batch.
