@@ -293,8 +293,9 @@ impl<'a> Session<'a> {
         let real = real.map_err(|failure| with_flag("--real", failure))?;
         let fake = collect(fakes, question, FAKE, &self.config, Some(screen));
         let fake = fake.map_err(|failure| with_flag("--fake", failure))?;
-        for set in [&real, &fake] {
-            set.check_varied()?;
+        for (set, place) in [(&real, reals.place()), (&fake, fakes.place())] {
+            let varied = set.check_varied();
+            varied.map_err(|error| with_flag(place, error.into()))?;
         }
         let metrics = match asked.is_empty() {
             true => self.possible(&fake),

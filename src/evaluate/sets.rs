@@ -49,8 +49,11 @@ pub(super) fn opened(
 
 /// Pictures that can be asked for in batches.
 pub(super) trait PictureSet {
-    /// The flag that decides what they are, for errors.
+    /// The flag that decides how many there are, for errors.
     fn flag(&self) -> &str;
+
+    /// Where they are, for errors: a flag and its path, if it has one.
+    fn place(&self) -> &str;
 
     /// Number of pictures.
     fn count(&self) -> usize;
@@ -200,6 +203,10 @@ impl PictureSet for Stored {
         end.map_or(&self.place, |(flag, _)| flag)
     }
 
+    fn place(&self) -> &str {
+        &self.place
+    }
+
     fn count(&self) -> usize {
         self.order.len()
     }
@@ -245,6 +252,10 @@ pub(super) struct Drawn<'a> {
 impl PictureSet for Drawn<'_> {
     fn flag(&self) -> &str {
         "--num"
+    }
+
+    fn place(&self) -> &str {
+        "--run"
     }
 
     fn count(&self) -> usize {

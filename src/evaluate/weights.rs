@@ -75,15 +75,13 @@ fn published_in(
 #[cfg(feature = "download")]
 fn in_folder(file: &PublishedFile, folder: &Path, screen: &Screen) -> Result<PathBuf, DataError> {
     use gan_data::source::download::{RemoteFile, download_file};
+    use indicatif::HumanBytes;
 
     use crate::fetch::Transfer;
 
     if !folder.join(file.name).is_file() {
-        let megabytes = file.bytes.div_ceil(1 << 20);
-        let (name, folder) = (file.name, folder.display());
-        screen.say(format!(
-            "weights  fetching {name}, {megabytes} MiB, into {folder}"
-        ));
+        let (name, size, folder) = (file.name, HumanBytes(file.bytes), folder.display());
+        screen.say(format!("weights  fetching {name}, {size}, into {folder}"));
     }
     let remote = RemoteFile {
         name: file.name.to_owned(),

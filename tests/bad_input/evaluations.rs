@@ -56,19 +56,19 @@ fn evaluations() {
         ),
         (
             "--real good --fake one",
-            &["--fake", "1 pictures", "at least 2"],
+            &["--fake", "1 picture is too few", "at least 2"],
         ),
         (
             "--real one --fake good",
-            &["--real", "1 pictures", "at least 2"],
+            &["--real", "1 picture is too few", "at least 2"],
         ),
         (
             "--real good --fake same",
-            &["generated pictures", "70 pictures are identical"],
+            &["--fake same: the generated", "70 pictures are identical"],
         ),
         (
             "--real same --fake good",
-            &["real pictures", "70 pictures are identical"],
+            &["--real same: the real", "70 pictures are identical"],
         ),
         (
             "--real good --fake few",

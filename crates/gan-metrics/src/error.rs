@@ -15,7 +15,7 @@ use gan_core::weights::WeightsError;
 pub enum MetricError {
     /// A set is too small for a score.
     #[error(
-        "{set}: {found} pictures are too few for {score}, which needs at least {needed}; {advice}"
+        "{set}: {} too few for {score}, which needs at least {needed}; {advice}", pictures_are(.found)
     )]
     TooFew {
         /// Which set: "the real pictures", "class 3 of the generated pictures".
@@ -119,6 +119,13 @@ impl MetricError {
             value: value.to_string(),
             allowed: allowed.into(),
         }
+    }
+}
+
+fn pictures_are(count: &u64) -> String {
+    match count {
+        1 => "1 picture is".into(),
+        count => format!("{count} pictures are"),
     }
 }
 

@@ -344,7 +344,7 @@ mod tests {
                 .gaussian("the real pictures")
                 .unwrap_err()
                 .to_string(),
-            "the real pictures: 1 pictures are too few for a covariance, which needs at least 2; \
+            "the real pictures: 1 picture is too few for a covariance, which needs at least 2; \
              add pictures"
         );
         let rows = Rows::new("the fakes", &[1.0; 3], 3).unwrap();

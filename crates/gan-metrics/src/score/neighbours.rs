@@ -313,7 +313,7 @@ mod tests {
         let one = Rows::new("the real pictures", &[1.0], 1).unwrap();
         let text = nearest_neighbours(&one, &one, 2).unwrap_err().to_string();
         assert!(
-            text.contains("1 pictures are too few for nearest neighbours"),
+            text.contains("1 picture is too few for nearest neighbours"),
             "{text}"
         );
         assert!(memorisation(&one, &one).is_err());

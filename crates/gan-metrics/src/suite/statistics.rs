@@ -402,7 +402,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             fail(1, &[(1, 2)]),
-            "the fakes: 1 pictures are too few for a score, which needs at least 2; add pictures"
+            "the fakes: 1 picture is too few for a score, which needs at least 2; add pictures"
         );
         assert!(fail(0, &[]).contains("0 pictures are too few"));
         assert!(fail(5, &[(3, 2)]).contains("announced number"));

@@ -53,7 +53,8 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
     let planes = values(x).chunks(PLANES * height * width);
     let parts = y.chunks_mut(PLANES * out[0] * out[1]).zip(planes);
     team::share(parts, |(y, x)| {
-        let (mut line, mut joined) = (vec![nothing; width + 2 * padding], vec![0.0; out[1]]);
+        let mut line = vec![nothing; width + 2 * padding];
+        let (mut parted, mut joined) = (Vec::new(), vec![0.0; out[1]]);
         let planes = x.chunks(height * width);
         for (y, x) in y.chunks_mut(out[0] * out[1]).zip(planes) {
             for (y, row) in y.chunks_mut(out[1]).zip(&rows) {
@@ -64,11 +65,15 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
                     for row in from + 1..*to {
                         join(pool, inside, x[row * width..][..width].iter());
                     }
-                    for (step, joined) in line.iter().step_by(stride).zip(joined.iter_mut()) {
-                        *joined = *step;
-                    }
+                    let steps = part(&line, stride, &mut parted);
+                    let length = steps.len() / stride;
+                    let at = |offset: usize| {
+                        let begin = offset % stride * length + offset / stride;
+                        &steps[begin..][..out[1]]
+                    };
+                    joined.copy_from_slice(at(0));
                     for offset in 1..size {
-                        join(pool, &mut joined, line[offset..].iter().step_by(stride));
+                        join(pool, &mut joined, at(offset).iter());
                     }
                     for ((y, joined), column) in y.iter_mut().zip(&joined).zip(&shares) {
                         y.write(joined * (share * column));
@@ -80,6 +85,36 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
     // SAFETY: every row of every plane has been written.
     let y = unsafe { initialised(y) };
     tensor(y, [batch, channels, out[0], out[1]])
+}
+
+/// Every `stride`-th value of a line from the first on, then every one from the second on, and so on: side by
+/// side, so that they are joined as vectors. All parts have one length; what the last ones lack is never looked at.
+#[inline(always)]
+fn part<'a>(line: &'a [f32], stride: usize, parted: &'a mut Vec<f32>) -> &'a [f32] {
+    if stride == 1 {
+        return line;
+    }
+    let length = line.len().div_ceil(stride);
+    parted.resize(stride * length, 0.0);
+    for (offset, part) in parted.chunks_exact_mut(length).enumerate() {
+        if stride == 2 {
+            let (pairs, rest) = line.as_chunks::<2>();
+            for (to, pair) in part.iter_mut().zip(pairs) {
+                *to = pair[offset];
+            }
+            if let (Some(last), 0) = (rest.first(), offset) {
+                part[length - 1] = *last;
+            }
+        } else {
+            for (to, from) in part
+                .iter_mut()
+                .zip(line.iter().skip(offset).step_by(stride))
+            {
+                *to = *from;
+            }
+        }
+    }
+    parted
 }
 
 fn dims(x: &Primitive) -> [usize; 4] {

@@ -107,6 +107,10 @@ impl Client {
                 }
             }
         }
+        // Nothing came, so there is nothing to go on from.
+        if fs::metadata(&part).is_ok_and(|part| part.len() == 0) {
+            let _ = fs::remove_file(&part);
+        }
         let damaged = if is_there { "is damaged, and " } else { "" };
         let message = format!(
             "{damaged}could not be fetched ({}); check the network, or save the file as {} by hand",
