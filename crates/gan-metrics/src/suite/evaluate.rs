@@ -396,7 +396,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            text.starts_with("the generated pictures: 1 pictures"),
+            text.starts_with("the generated pictures: 1 picture "),
             "{text}"
         );
         let text = check_counts([60, 63], 64, &[Metric::Fid], &config).unwrap_err();
