@@ -76,7 +76,7 @@ pub(super) fn output<A: Affine>(
     bias: Option<&Primitive>,
     compute: impl FnOnce() -> Primitive,
 ) -> (Primitive, Option<Back>) {
-    // Taken out of the cell: while rayon waits below, this thread may be given other kernels to run.
+    // Taken out of the cell: `same` below waits for rayon, which may give this thread other work.
     let candidates = PASS.with_borrow(|pass| pass.as_ref().map(|pass| pass.like(&map)));
     let Some((over, candidates)) = candidates else {
         return (compute(), None);

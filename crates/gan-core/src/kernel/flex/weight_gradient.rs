@@ -31,7 +31,7 @@ pub(crate) fn weight_gradient(big: &[f32], small: &[f32], shape: &ConvShape) -> 
     let offsets: Vec<usize> = taps.iter().map(|tap| tap.offset).collect();
     let width = shape.small_channels.next_multiple_of(LANES);
     let mut sums = vec![0.0; taps.len() * width];
-    // Taken out rather than borrowed: the tasks below need not know that they may not come here again.
+    // Taken out, not borrowed for as long as the tasks below run.
     let (mut b_buffer, mut g_buffer) = SHARED.take();
     let b = grow(&mut b_buffer, packing.floats());
     let g = grow(
