@@ -25,19 +25,12 @@ use crate::preset::{falling_widths, plain_game};
 ///   known end. The constant rate stood at a score of 6 after 560 kimg of MNIST, where this one has 4.
 /// - Few latents for small grey pictures, which differ in few ways: 12 instead of 64 took a score of 25
 ///   after 96 kimg of MNIST to 16. Others get 64.
-/// - One more convolution at the first size of the generator, where pixels are few: it took a distance of 66 after 60 kimg
-///   of MNIST to 44.
 pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
     let is_small_and_grey = image.channels == 1 && image.size <= 32;
-    let mut config = with_latents(image, if is_small_and_grey { 12 } else { 64 });
-    if let ImageGeneratorConfig::Conv(generator) = &mut config.generator {
-        generator.extra_convs[0] = 1;
-    }
-    config
+    with_latents(image, if is_small_and_grey { 12 } else { 64 })
 }
 
-/// So many latents, and no more convolution than at the last size of the generator: the networks of the presets that know
-/// classes, which are measured with these.
+/// The same with so many latents.
 pub(crate) fn with_latents(image: ImageShape, latent_size: usize) -> ImageGanConfig {
     let doublings = image.num_doublings();
     let adam = OptimizerConfig::adam(3e-3, 0.0, 0.99);
