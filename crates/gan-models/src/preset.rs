@@ -279,9 +279,11 @@ mod tests {
 
     #[test]
     fn default_is_small() {
-        let generator = 12 * 64 * 49 + 64 * 49 + 64 * 32 * 16 + 32 + 32 * 32 * 9 + 32 + 32 * 16 + 1;
-        let critic = 32 * 16 + 32 + 32 * 64 * 16 + 64 + 64 * 64 * 9 + 64 + 65 * 49 + 1;
-        assert_eq!([generator, critic], [83_329, 73_490]);
+        let seven = 12 * 64 * 49 + 64 * 49 + 64 * 64 * 9 + 64;
+        let generator = seven + 64 * 32 * 16 + 32 + 32 * 32 * 9 + 32 + 32 * 16 + 1;
+        let fourteen = 32 * 16 + 32 + 32 * 32 * 9 + 32;
+        let critic = fourteen + 32 * 64 * 16 + 64 + 64 * 64 * 9 + 64 + 65 * 49 + 1;
+        assert_eq!([generator, critic], [120_257, 82_738]);
         assert_eq!(counts("default", 1, 28), [generator, critic]);
     }
 

@@ -1,18 +1,18 @@
 //! Convolution and its adjoint, over [`shift_gemm`](super::shift_gemm) and
 //! [`correlation`](super::correlation).
 //!
-//! A convolution of stride `s` is one of stride 1 over the `s²` interleaved sub-pictures
-//! ("phases") of its padded input; a transposed one is `s²` convolutions of stride 1, one for each
-//! phase of its output. Both read zero-padded planes laid end to end, several pictures at a time, so
-//! that the vectors do not care how narrow a picture is.
+//! A transposed convolution of stride `s` is `s²` convolutions of stride 1, one for each of the
+//! interleaved sub-pictures ("phases") of its output. Both kinds read zero-padded planes laid end to end,
+//! several pictures at a time; pictures without padding are read where they are, if the vectors run along
+//! the channels.
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
 use super::buffer::{grow, initialised, uninitialised};
-use super::correlation::{LANES, Runs, correlation};
+use super::correlation::{LANES, PANEL, Runs, correlation};
 use super::packing::{Finish, Packing, Placement};
-use super::shape::{ConvShape, OutputPhases, Tap, big_packing, phase_taps};
+use super::shape::{ConvShape, OutputPhases, Tap, big_packing, big_taps};
 use super::shift_gemm::{SLACK, pack_panels, product};
 use super::simd::vectorised;
 use super::team::share;
@@ -26,8 +26,14 @@ thread_local! {
 /// Floats of packed input a task works on: half of a second-level cache of 1 MiB.
 const GROUP_FLOATS: usize = 128 * 1024;
 
+/// Floats of products that are computed before they are placed: they stay in the second-level cache.
+const PRODUCT_FLOATS: usize = 64 * 1024;
+
 /// Terms whose weights one task lays out.
 const TERMS: usize = 256;
+
+/// Pixels per tile of [`correlation`], for all its tiles.
+const TILE: usize = 48;
 
 /// The weights of one product in the order its kernel reads them: batch and size of the pictures do
 /// not matter.
@@ -43,7 +49,7 @@ pub(crate) enum PackedWeight {
     /// For many: [`correlation`]'s vectors run along the channels, so that no place between rows
     /// and pictures is computed in vain.
     Rows {
-        /// `[term][width]`
+        /// In panels of `[term][PANEL]`.
         rows: Vec<f32>,
         /// Channels of the output, padded with zeros to whole vectors.
         width: usize,
@@ -52,24 +58,40 @@ pub(crate) enum PackedWeight {
 
 impl PackedWeight {
     /// `value(m, tap)` is the weight of a term in output channel `m`.
-    fn new(channels: usize, taps: &[Tap], value: impl Fn(usize, &Tap) -> f32 + Sync) -> Self {
-        if channels < LANES {
-            let mut panels = Vec::new();
-            pack_panels(channels, taps.len(), &mut panels, |m, k| value(m, &taps[k]));
-            return Self::Panels { panels, channels };
-        }
+    fn rows(channels: usize, taps: &[Tap], value: impl Fn(usize, &Tap) -> f32 + Sync) -> Self {
         let width = channels.next_multiple_of(LANES);
         let mut rows = vec![0.0; taps.len() * width];
-        let parts = rows.chunks_mut(TERMS * width).zip(taps.chunks(TERMS));
-        share(parts, |(rows, taps)| {
+        // A phase of the output may be without terms.
+        let panels = rows.chunks_mut((PANEL * taps.len()).max(1)).enumerate();
+        let parts = panels.flat_map(|(panel, rows)| {
+            let height = rows.len() / taps.len();
+            let stretches = rows.chunks_mut(TERMS * height).zip(taps.chunks(TERMS));
+            stretches.map(move |(rows, taps)| (panel * PANEL, height, rows, taps))
+        });
+        share(parts, |(first, height, rows, taps)| {
             // Channel by channel: the weights of a channel are neighbours, or nearly.
-            for m in 0..channels {
-                for (row, tap) in rows.chunks_exact_mut(width).zip(taps) {
-                    row[m] = value(m, tap);
+            for m in 0..height.min(channels - first) {
+                for (row, tap) in rows.chunks_exact_mut(height).zip(taps) {
+                    row[m] = value(first + m, tap);
                 }
             }
         });
         Self::Rows { rows, width }
+    }
+
+    /// The same, for vectors along the pixels.
+    fn panels(channels: usize, taps: &[Tap], value: impl Fn(usize, &Tap) -> f32) -> Self {
+        let mut panels = Vec::new();
+        pack_panels(channels, taps.len(), &mut panels, |m, k| value(m, &taps[k]));
+        Self::Panels { panels, channels }
+    }
+
+    /// The input as this weight reads it.
+    fn packing(&self, packing: Packing) -> Packing {
+        match self {
+            Self::Panels { .. } => packing,
+            Self::Rows { .. } => packing.in_place_if_whole(),
+        }
     }
 }
 
@@ -87,11 +109,15 @@ pub(crate) fn convolve(
 
 /// The weight of a [`convolve`] as [`convolve_packed`] reads it.
 pub(crate) fn pack_weight(weight: &[f32], shape: &ConvShape) -> PackedWeight {
-    let taps = phase_taps(shape, &big_packing(shape, 1));
-    let depth = shape.big_channels * shape.area();
-    PackedWeight::new(shape.small_channels, &taps, |m, tap| {
-        weight[m * depth + tap.weight]
-    })
+    let taps = big_taps(shape, &big_packing(shape, 1));
+    let (channels, depth) = (shape.small_channels, taps.len());
+    let value = |m: usize, tap: &Tap| weight[m * depth + tap.weight];
+    // Pixels that vectors run along are neighbours in the input.
+    if channels < LANES && shape.stride == 1 {
+        PackedWeight::panels(channels, &taps, value)
+    } else {
+        PackedWeight::rows(channels, &taps, value)
+    }
 }
 
 /// [`convolve`] with a packed weight.
@@ -101,14 +127,15 @@ pub(crate) fn convolve_packed(
     shape: &ConvShape,
     finish: Finish<'_>,
 ) -> Vec<f32> {
-    let packing = grouped(big_packing(shape, 1), shape);
+    let packing = grouped(weight.packing(big_packing(shape, 1)), shape);
     let placement = Placement {
         size: shape.small,
         stride: 1,
         phase: [0, 0],
         count: shape.small,
     };
-    let job = Job::new(weight, &phase_taps(shape, &packing), placement, &packing);
+    let taps = big_taps(shape, &packing);
+    let job = Job::new(weight, &taps, placement, &packing, shape.stride);
     run(&packing, &[job], x, shape.small_channels, finish)
 }
 
@@ -121,21 +148,30 @@ pub(crate) fn convolve_transposed(
     shape: &ConvShape,
 ) -> Vec<f32> {
     let phases = OutputPhases::new(shape);
-    let packing = grouped(phases.packing(shape, 1), shape);
+    let along_pixels = shape.big_channels < LANES;
+    let packing = match phases.packing(shape, 1) {
+        packing if along_pixels => packing,
+        packing => packing.in_place_if_whole(),
+    };
+    let packing = grouped(packing, shape);
     let (channels, area) = (shape.big_channels, shape.area());
     let (weights, parts): (Vec<_>, Vec<_>) = phases
         .each(shape, &packing)
         .map(|(taps, placement)| {
-            let weight = PackedWeight::new(channels, &taps, |m, tap| {
-                weight[(tap.channel * channels + m) * area + tap.weight]
-            });
+            let value =
+                |m: usize, tap: &Tap| weight[(tap.channel * channels + m) * area + tap.weight];
+            let weight = if along_pixels {
+                PackedWeight::panels(channels, &taps, value)
+            } else {
+                PackedWeight::rows(channels, &taps, value)
+            };
             (weight, (taps, placement))
         })
         .unzip();
     let jobs: Vec<Job<'_>> = weights
         .iter()
         .zip(parts)
-        .map(|(weight, (taps, placement))| Job::new(weight, &taps, placement, &packing))
+        .map(|(weight, (taps, placement))| Job::new(weight, &taps, placement, &packing, 1))
         .collect();
     run(&packing, &jobs, x, channels, Finish { bias, relu: false })
 }
@@ -167,11 +203,12 @@ impl<'a> Job<'a> {
         taps: &[Tap],
         placement: Placement,
         packing: &Packing,
+        stride: usize,
     ) -> Self {
         Self {
             weight,
             offsets: taps.iter().map(|tap| tap.offset).collect(),
-            pixels: placement.pixels(packing),
+            pixels: placement.pixels(packing, stride),
             placement,
         }
     }
@@ -203,14 +240,23 @@ impl<'a> Job<'a> {
             PackedWeight::Rows { rows, width } => {
                 let (width, pictures) = (*width, packed.pictures);
                 let pixels = &self.pixels[..pictures * self.placement.count_pixels()];
-                let c = grow(result, (pixels.len() + LANES) * width);
                 let runs = Runs {
                     starts: &self.offsets,
                     length: 1,
+                    step: 1,
                 };
-                let products = &mut c[..pixels.len() * width];
-                correlation(rows, width, pixels, packed.b, &runs, false, products);
-                vectorised(|| self.placement.place_pixels(c, width, pictures, y, finish));
+                let area = self.placement.size[0] * self.placement.size[1];
+                let channels = y.len() / (pictures * area);
+                let step = (PRODUCT_FLOATS / width).next_multiple_of(TILE);
+                let c = grow(result, (step.min(pixels.len()) + LANES) * width);
+                for first in (0..pixels.len()).step_by(step) {
+                    let range = first..pixels.len().min(first + step);
+                    let pixels = &pixels[range.clone()];
+                    let products = &mut c[..pixels.len() * width];
+                    correlation(rows, width, pixels, packed.b, &runs, false, products);
+                    let placement = &self.placement;
+                    vectorised(|| placement.place_pixels(c, width, range, channels, y, finish));
+                }
             }
         }
     }
@@ -231,8 +277,13 @@ fn run(
     let outputs = y.chunks_mut(packing.pictures * to);
     share(outputs.zip(x.chunks(packing.pictures * from)), |(y, x)| {
         SCRATCH.with_borrow_mut(|(packed, result)| {
-            let b = grow(packed, packing.floats());
-            vectorised(|| packing.pack(x, 0..packing.rows(), b));
+            let b = if packing.in_place {
+                x
+            } else {
+                let b = grow(packed, packing.floats());
+                vectorised(|| packing.pack(x, 0..packing.channels, b));
+                &*b
+            };
             let packed = Packed {
                 packing,
                 b,

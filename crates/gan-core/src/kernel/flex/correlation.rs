@@ -5,6 +5,11 @@ use super::simd::{Level, Vector, level};
 /// Rows of `D` are padded to a multiple of this.
 pub(crate) const LANES: usize = 16;
 
+/// `G` lies in panels of so many of its rows, each `[columns][rows of the panel]`; the last one may be
+/// narrower. What a tile reads is then one stretch of memory, whatever the width: columns that are a
+/// power of two apart would push each other out of the first-level cache.
+pub(crate) const PANEL: usize = 4 * LANES;
+
 /// Runs of columns of `G`, and where `B` is read for the first column of each.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'a> {
@@ -12,16 +17,18 @@ pub(crate) struct Runs<'a> {
     pub starts: &'a [usize],
     /// Columns in a run.
     pub length: usize,
+    /// From one column of a run to the next in `B`.
+    pub step: usize,
 }
 
-/// Columns of `G` per pass, so that they and what they meet of `B` stay in the second-level cache.
-const STRETCH: usize = 256;
+/// Columns of `G` per pass: those of a panel, 32 KiB, stay in the first-level cache.
+const STRETCH: usize = 128;
 
 /// `D[k][m] += Σ_n G[n][m] · B[offset[k] + n]`, with the columns `n` of `B` given as runs; what `D`
 /// held before counts only if `add`.
 ///
-/// `G` is `[columns][width]` and `D` `[offsets.len()][width]`, with `width` a multiple of
-/// [`LANES`]: the vectors run along `m`, so nothing has to be summed across a vector.
+/// `G` is in panels of `[columns][PANEL]` ([`PANEL`]) and `D` `[offsets.len()][width]`, with `width` a
+/// multiple of [`LANES`]: the vectors run along `m`, so nothing has to be summed across a vector.
 pub(crate) fn correlation(
     g: &[f32],
     width: usize,
@@ -35,7 +42,7 @@ pub(crate) fn correlation(
     assert_eq!(g.len(), runs.starts.len() * runs.length * width);
     assert_eq!(d.len(), offsets.len() * width);
     let last = |values: &[usize]| values.iter().max().copied().unwrap_or(0);
-    let reach = last(offsets) + last(runs.starts) + runs.length;
+    let reach = last(offsets) + last(runs.starts) + runs.length.saturating_sub(1) * runs.step + 1;
     assert!(b.len() >= reach, "B has {} floats of {reach}", b.len());
     if runs.starts.is_empty() && !add {
         d.fill(0.0);
@@ -74,22 +81,18 @@ impl Correlation<'_> {
     #[target_feature(enable = "avx512f")]
     unsafe fn run_avx512(&self, d: &mut [f32]) {
         use std::arch::x86_64::__m512;
-        self.stretches(|runs| {
-            let mut m = 0;
-            while m < self.width {
-                // SAFETY: within a function with the feature; bounds asserted in `correlation`.
-                unsafe {
-                    match (self.width - m) / LANES {
-                        0 => unreachable!("the width is a multiple of LANES"),
-                        1 => self.block::<__m512, 1, 12>(m, &runs, d),
-                        2 => self.block::<__m512, 2, 8>(m, &runs, d),
-                        3 => self.block::<__m512, 3, 8>(m, &runs, d),
-                        _ => self.block::<__m512, 4, 6>(m, &runs, d),
-                    }
+        for m in (0..self.width).step_by(PANEL) {
+            // SAFETY: within a function with the feature; bounds asserted in `correlation`.
+            unsafe {
+                match (self.width - m) / LANES {
+                    0 => unreachable!("the width is a multiple of LANES"),
+                    1 => self.columns::<__m512, 1, 12>(m, d),
+                    2 => self.columns::<__m512, 2, 8>(m, d),
+                    3 => self.columns::<__m512, 3, 8>(m, d),
+                    _ => self.columns::<__m512, 4, 6>(m, d),
                 }
-                m += LANES * ((self.width - m) / LANES).min(4);
             }
-        });
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -101,24 +104,22 @@ impl Correlation<'_> {
     /// For sixteen registers of eight lanes.
     #[inline(always)]
     unsafe fn run_narrow<V: Vector>(&self, d: &mut [f32]) {
-        self.stretches(|runs| {
-            for m in (0..self.width).step_by(LANES) {
-                unsafe { self.block::<V, 2, 6>(m, &runs, d) };
-            }
-        });
-    }
-
-    /// Ranges of runs of about [`STRETCH`] columns.
-    #[inline(always)]
-    fn stretches(&self, mut work: impl FnMut(std::ops::Range<usize>)) {
-        let step = (STRETCH / self.runs.length.max(1)).max(1);
-        let count = self.runs.starts.len();
-        for first in (0..count).step_by(step) {
-            work(first..count.min(first + step));
+        for m in (0..self.width).step_by(LANES) {
+            unsafe { self.columns::<V, 2, 6>(m, d) };
         }
     }
 
-    /// Columns `m .. m + M · LANES` of `D`.
+    /// Columns `m .. m + M · V::LANES` of `D`, in passes over about [`STRETCH`] columns of `G`.
+    #[inline(always)]
+    unsafe fn columns<V: Vector, const M: usize, const K: usize>(&self, m: usize, d: &mut [f32]) {
+        let step = (STRETCH / self.runs.length.max(1)).max(1);
+        let count = self.runs.starts.len();
+        for first in (0..count).step_by(step) {
+            unsafe { self.block::<V, M, K>(m, &(first..count.min(first + step)), d) };
+        }
+    }
+
+    /// The sums over a range of runs.
     #[inline(always)]
     unsafe fn block<V: Vector, const M: usize, const K: usize>(
         &self,
@@ -164,13 +165,14 @@ impl Correlation<'_> {
             }
             let mut offsets = [0; K];
             offsets.copy_from_slice(&self.offsets[k..k + K]);
-            let mut g = self
-                .g
-                .as_ptr()
-                .add(runs.start * self.runs.length * self.width + m);
+            let panel = m / PANEL * PANEL;
+            let height = PANEL.min(self.width - panel);
+            let columns = self.runs.starts.len() * self.runs.length;
+            let first = columns * panel + runs.start * self.runs.length * height;
+            let mut g = self.g.as_ptr().add(first + m - panel);
             for start in &self.runs.starts[runs.clone()] {
                 let b = self.b.as_ptr().add(*start);
-                for n in 0..self.runs.length {
+                for n in (0..self.runs.length).map(|n| n * self.runs.step) {
                     let mut left = [V::zero(); M];
                     for (i, left) in left.iter_mut().enumerate() {
                         *left = V::load(g.add(i * V::LANES));
@@ -181,7 +183,7 @@ impl Correlation<'_> {
                             *sum = sum.fma(left, right);
                         }
                     }
-                    g = g.add(self.width);
+                    g = g.add(height);
                 }
             }
             for (k, sums) in sums.iter().enumerate() {

@@ -7,19 +7,20 @@ use super::correlation::LANES;
 use super::shift_gemm::SLACK;
 use super::simd::transpose;
 
-/// Zero-padded planes of a few pictures: `[channel · s² + phase][picture][row][column]`.
+/// Zero-padded planes of a few pictures, `[channel][picture][row][column]`; or the pictures as they are.
 #[derive(Clone, Copy)]
 pub(crate) struct Packing {
     pub channels: usize,
     pub size: [usize; 2],
-    pub stride: usize,
-    /// Zeros before the first row and column, in pixels of the picture.
+    /// Zeros before the first row and column.
     pub before: [usize; 2],
     pub plane: [usize; 2],
     /// Pictures the rows have room for.
     pub pictures: usize,
     /// Zeros past the end of a row that a tap may reach.
     pub tail: usize,
+    /// Nothing is packed: `[picture][channel][row][column]`, read where it is.
+    pub in_place: bool,
 }
 
 impl Packing {
@@ -27,38 +28,48 @@ impl Packing {
         self.plane[0] * self.plane[1]
     }
 
-    pub(crate) fn columns(&self) -> usize {
-        self.pictures * self.plane_floats()
+    /// From a channel to the next one.
+    pub(crate) fn channel_stride(&self) -> usize {
+        if self.in_place {
+            return self.plane_floats();
+        }
+        let columns = self.pictures * self.plane_floats();
+        columns.next_multiple_of(16) + self.tail + SLACK
     }
 
-    pub(crate) fn row_stride(&self) -> usize {
-        self.columns().next_multiple_of(16) + self.tail + SLACK
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.channels * self.stride * self.stride
+    /// From a picture to the next one.
+    pub(crate) fn picture_stride(&self) -> usize {
+        let planes = if self.in_place { self.channels } else { 1 };
+        planes * self.plane_floats()
     }
 
     pub(crate) fn floats(&self) -> usize {
-        self.rows() * self.row_stride()
+        let pictures = if self.in_place { self.pictures } else { 1 };
+        pictures * self.channels * self.channel_stride()
     }
 
-    /// Fills `rows` of `to` (which starts at the first of them) from pictures `[n][c][h][w]`.
+    /// The same without packing, if there are no zeros in it.
+    ///
+    /// Channels that are a kilobyte or more apart by a power of two stay packed: their lines would push each
+    /// other out of the cache.
+    pub(crate) fn in_place_if_whole(self) -> Self {
+        let whole = self.plane == self.size && self.before == [0, 0];
+        Self {
+            in_place: whole && !self.plane_floats().is_multiple_of(256),
+            ..self
+        }
+    }
+
+    /// Fills the planes of `channels` (the first of them at the beginning of `to`) from pictures
+    /// `[n][c][h][w]`.
     #[inline]
-    pub(crate) fn pack(&self, from: &[f32], rows: Range<usize>, to: &mut [f32]) {
-        let picture_floats = self.channels * self.size[0] * self.size[1];
-        let pictures = from.len() / picture_floats;
-        let phases = self.stride * self.stride;
-        for (row, to) in rows.zip(to.chunks_mut(self.row_stride())) {
-            let (channel, phase) = (row / phases, row % phases);
-            let phase = [phase / self.stride, phase % self.stride];
+    pub(crate) fn pack(&self, from: &[f32], channels: Range<usize>, to: &mut [f32]) {
+        let area = self.size[0] * self.size[1];
+        let pictures = from.len() / (self.channels * area);
+        for (channel, to) in channels.zip(to.chunks_mut(self.channel_stride())) {
             for picture in 0..pictures {
-                let first = picture * picture_floats + channel * self.size[0] * self.size[1];
-                self.pack_plane(
-                    &from[first..],
-                    phase,
-                    &mut to[picture * self.plane_floats()..],
-                );
+                let from = &from[(picture * self.channels + channel) * area..];
+                self.pack_plane(from, &mut to[picture * self.plane_floats()..]);
             }
             to[pictures * self.plane_floats()..].fill(0.0);
         }
@@ -66,66 +77,27 @@ impl Packing {
 
     /// Writes a plane, and perhaps something past its end, from the picture that `from` begins with.
     #[inline]
-    fn pack_plane(&self, from: &[f32], phase: [usize; 2], to: &mut [f32]) {
+    fn pack_plane(&self, from: &[f32], to: &mut [f32]) {
         let [height, width] = self.size;
-        let stride = self.stride;
-        // Column v of the plane is column s·v + phase − before of the picture.
-        let first = self.before[1].saturating_sub(phase[1]).div_ceil(stride);
-        let last = (width + self.before[1])
-            .saturating_sub(phase[1])
-            .div_ceil(stride)
-            .min(self.plane[1]);
+        let first = self.before[1];
+        let last = first + width;
         for u in 0..self.plane[0] {
             let to = &mut to[u * self.plane[1]..];
-            let y = (stride * u + phase[0]).wrapping_sub(self.before[0]);
-            if y >= height || first >= last {
+            let y = u.wrapping_sub(self.before[0]);
+            if y >= height {
                 to[..self.plane[1]].fill(0.0);
                 continue;
             }
-            let start = y * width + stride * first + phase[1] - self.before[1];
-            let from = &from[start..];
-            let has_room = to.len() >= last + LANES && from.len() >= stride * LANES;
-            if self.plane[1] <= LANES && stride <= 2 && has_room {
+            let from = &from[y * width..];
+            if self.plane[1] <= LANES && to.len() >= last + LANES && from.len() >= LANES {
                 // Whole vectors; what they write too much is written over by what comes next.
                 to[..LANES].fill(0.0);
-                copy_every(stride, from, &mut to[first..first + LANES]);
+                to[first..first + LANES].copy_from_slice(&from[..LANES]);
                 to[last..last + LANES].fill(0.0);
             } else {
                 to[..first].fill(0.0);
+                to[first..last].copy_from_slice(&from[..width]);
                 to[last..self.plane[1]].fill(0.0);
-                copy_every(stride, from, &mut to[first..last]);
-            }
-        }
-    }
-}
-
-/// `to[i] = from[i · stride]`
-#[inline]
-fn copy_every(stride: usize, from: &[f32], to: &mut [f32]) {
-    match stride {
-        1 => match to.as_chunks_mut::<LANES>() {
-            // One vector rather than a call.
-            ([to], []) => *to = *from.first_chunk().expect("as long as `to`"),
-            _ => to.copy_from_slice(&from[..to.len()]),
-        },
-        2 => {
-            let mut blocks = to.chunks_exact_mut(LANES);
-            let mut pairs = from.chunks_exact(2 * LANES);
-            let mut done = 0;
-            for (to, from) in (&mut blocks).zip(&mut pairs) {
-                to.copy_from_slice(&std::array::from_fn::<f32, LANES, _>(|i| from[2 * i]));
-                done += LANES;
-            }
-            for (to, from) in to[done..]
-                .iter_mut()
-                .zip(from[2 * done..].iter().step_by(2))
-            {
-                *to = *from;
-            }
-        }
-        _ => {
-            for (to, from) in to.iter_mut().zip(from.iter().step_by(stride)) {
-                *to = *from;
             }
         }
     }
@@ -188,19 +160,20 @@ impl Placement {
         self.count[0] * self.count[1]
     }
 
-    /// Where in the packed input the columns of the product begin, those between rows and pictures
-    /// left out.
-    pub(crate) fn pixels(&self, packing: &Packing) -> Vec<usize> {
+    /// Where in the input the pixels of the product begin to read, `step` of its pixels apart.
+    pub(crate) fn pixels(&self, packing: &Packing, step: usize) -> Vec<usize> {
         let [rows, columns] = self.count;
         (0..packing.pictures * rows)
             .flat_map(|row| {
-                let start = row / rows * packing.plane_floats() + row % rows * packing.plane[1];
-                (0..columns).map(move |column| start + column)
+                let (picture, u) = (row / rows, row % rows);
+                let start = picture * packing.picture_stride() + step * u * packing.plane[1];
+                (0..columns).map(move |column| start + step * column)
             })
             .collect()
     }
 
-    /// `[picture][pixel][width]` → pictures `[channel][row][column]`, through `finish`.
+    /// `[pixel][width]` → pictures `[channel][row][column]`, through `finish`: the pixels `first …` of
+    /// those of all pictures.
     ///
     /// `products` must have room for [`LANES`] pixels past the last one.
     #[inline]
@@ -208,12 +181,12 @@ impl Placement {
         &self,
         products: &[f32],
         width: usize,
-        pictures: usize,
+        pixels: Range<usize>,
+        channels: usize,
         to: &mut [MaybeUninit<f32>],
         finish: Finish<'_>,
     ) {
         let area = self.size[0] * self.size[1];
-        let channels = to.len() / (pictures * area);
         // A placement without gaps is one long row.
         let [rows, columns] = if self.stride == 1 && self.count == self.size {
             [1, area]
@@ -223,23 +196,26 @@ impl Placement {
         // Squares of pixels and channels, transposed on the way: where planes are a power of two
         // apart, lines of several channels written in turn would push each other out of the cache.
         let mut square = [0.0; LANES * LANES];
-        for picture in 0..pictures {
+        let mut pixel = pixels.start;
+        while pixel < pixels.end {
+            let (line, column) = (pixel / columns, pixel % columns);
+            let end = pixels.end.min((line + 1) * columns);
+            let (picture, u) = (line / rows, line % rows);
+            let row = (self.stride * u + self.phase[0]) * self.size[1] + self.phase[1];
             for first in (0..channels).step_by(LANES) {
                 let lanes = first..channels.min(first + LANES);
-                for u in 0..rows {
-                    let row = (self.stride * u + self.phase[0]) * self.size[1] + self.phase[1];
-                    for v in (0..columns).step_by(LANES) {
-                        let count = LANES.min(columns - v);
-                        let from = ((picture * rows + u) * columns + v) * width + first;
-                        transpose(&products[from..], width, &mut square, LANES);
-                        for (channel, square) in lanes.clone().zip(square.chunks_exact(LANES)) {
-                            let at = (picture * channels + channel) * area + row + self.stride * v;
-                            let to = &mut to[at..];
-                            write_every(self.stride, &square[..count], to, finish.of(channel));
-                        }
+                for i in (pixel..end).step_by(LANES) {
+                    let count = LANES.min(end - i);
+                    let from = &products[(i - pixels.start) * width + first..];
+                    transpose(from, width, &mut square, LANES);
+                    let at = row + self.stride * (column + i - pixel);
+                    for (channel, square) in lanes.clone().zip(square.chunks_exact(LANES)) {
+                        let to = &mut to[(picture * channels + channel) * area + at..];
+                        write_every(self.stride, &square[..count], to, finish.of(channel));
                     }
                 }
             }
+            pixel = end;
         }
     }
 }

@@ -1,4 +1,8 @@
-//! Pools: rows of a window are joined first, whole rows at a time, then columns.
+//! Pools: rows of a window are joined first, then columns, all places of a plane at a time.
+//!
+//! A plane is laid out with a border of what changes nothing, so that a window may begin at every place.
+//! Vectors then run over the whole plane, however narrow its rows are; places where no window begins are
+//! computed in vain, which costs less than beginning anew in every row.
 
 use std::mem::MaybeUninit;
 
@@ -44,41 +48,40 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
         Pool::Mean => 1.0 / (to - from) as f32,
     };
     let shares: Vec<f32> = columns.iter().map(share).collect();
-    // Padded with what changes nothing: a window never looks where it may not.
+    // A window never looks where it may not.
     let nothing = match pool {
         Pool::Max => f32::NEG_INFINITY,
         Pool::Mean => 0.0,
     };
+    let padded = [height, width].map(|side| side + 2 * padding);
     // Several planes to a part, which has its buffers once.
     let planes = values(x).chunks(PLANES * height * width);
     let parts = y.chunks_mut(PLANES * out[0] * out[1]).zip(planes);
     team::share(parts, |(y, x)| {
-        let mut line = vec![nothing; width + 2 * padding];
-        let (mut parted, mut joined) = (Vec::new(), vec![0.0; out[1]]);
+        let mut plane = vec![nothing; padded[0] * padded[1]];
+        let mut joined = vec![nothing; out[0] * padded[1]];
+        let mut sums = vec![nothing; out[0] * padded[1] - (size - 1)];
         let planes = x.chunks(height * width);
         for (y, x) in y.chunks_mut(out[0] * out[1]).zip(planes) {
-            for (y, row) in y.chunks_mut(out[1]).zip(&rows) {
-                let ([from, to], share) = (row, share(row));
-                vectorised(|| {
-                    let inside = &mut line[padding..padding + width];
-                    inside.copy_from_slice(&x[from * width..][..width]);
-                    for row in from + 1..*to {
-                        join(pool, inside, x[row * width..][..width].iter());
-                    }
-                    let steps = part(&line, stride, &mut parted);
-                    let length = steps.len() / stride;
-                    let at = |offset: usize| {
-                        let begin = offset % stride * length + offset / stride;
-                        &steps[begin..][..out[1]]
-                    };
-                    joined.copy_from_slice(at(0));
-                    for offset in 1..size {
-                        join(pool, &mut joined, at(offset).iter());
-                    }
-                    for ((y, joined), column) in y.iter_mut().zip(&joined).zip(&shares) {
-                        y.write(joined * (share * column));
-                    }
-                });
+            let inside = plane[padding * padded[1]..].chunks_mut(padded[1]);
+            for (to, from) in inside.zip(x.chunks(width)) {
+                to[padding..padding + width].copy_from_slice(from);
+            }
+            if stride == 1 {
+                join_all(pool, &mut joined, &plane, size, padded[1]);
+            } else {
+                for (row, joined) in joined.chunks_mut(padded[1]).enumerate() {
+                    let from = &plane[row * stride * padded[1]..];
+                    join_all(pool, joined, from, size, padded[1]);
+                }
+            }
+            join_all(pool, &mut sums, &joined, size, 1);
+            let lines = y.chunks_mut(out[1]).zip(sums.chunks(padded[1]));
+            for ((y, sums), share_of_rows) in lines.zip(rows.iter().map(share)) {
+                let sums = sums.iter().step_by(stride);
+                for ((y, sum), share) in y.iter_mut().zip(sums).zip(&shares) {
+                    y.write(sum * (share_of_rows * share));
+                }
             }
         }
     });
@@ -87,34 +90,14 @@ fn pooled(pool: Pool, x: &Primitive, size: usize, stride: usize, padding: usize)
     tensor(y, [batch, channels, out[0], out[1]])
 }
 
-/// Every `stride`-th value of a line from the first on, then every one from the second on, and so on: side by
-/// side, so that they are joined as vectors. All parts have one length; what the last ones lack is never looked at.
-#[inline(always)]
-fn part<'a>(line: &'a [f32], stride: usize, parted: &'a mut Vec<f32>) -> &'a [f32] {
-    if stride == 1 {
-        return line;
+/// `to[i]` from the `count` values `from[i + step · k]`.
+fn join_all(pool: Pool, to: &mut [f32], from: &[f32], count: usize, step: usize) {
+    let length = to.len();
+    to.copy_from_slice(&from[..length]);
+    for k in 1..count {
+        let from = &from[k * step..][..length];
+        vectorised(|| join(pool, to, from));
     }
-    let length = line.len().div_ceil(stride);
-    parted.resize(stride * length, 0.0);
-    for (offset, part) in parted.chunks_exact_mut(length).enumerate() {
-        if stride == 2 {
-            let (pairs, rest) = line.as_chunks::<2>();
-            for (to, pair) in part.iter_mut().zip(pairs) {
-                *to = pair[offset];
-            }
-            if let (Some(last), 0) = (rest.first(), offset) {
-                part[length - 1] = *last;
-            }
-        } else {
-            for (to, from) in part
-                .iter_mut()
-                .zip(line.iter().skip(offset).step_by(stride))
-            {
-                *to = *from;
-            }
-        }
-    }
-    parted
 }
 
 fn dims(x: &Primitive) -> [usize; 4] {
@@ -186,8 +169,8 @@ pub(crate) fn mean_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
     })
 }
 
-#[inline]
-fn join<'a>(pool: Pool, to: &mut [f32], from: impl Iterator<Item = &'a f32>) {
+#[inline(always)]
+fn join(pool: Pool, to: &mut [f32], from: &[f32]) {
     match pool {
         Pool::Max => {
             for (to, from) in to.iter_mut().zip(from) {

@@ -96,24 +96,6 @@ impl ConvShape {
     pub(crate) fn area(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
-
-    /// How far a kernel reaches in a phase.
-    pub(crate) fn reach(&self) -> [usize; 2] {
-        self.kernel.map(|kernel| (kernel - 1) / self.stride)
-    }
-
-    /// Rows and columns of a plane of the packed big side.
-    pub(crate) fn phase_plane(&self) -> [usize; 2] {
-        [0, 1].map(|axis| {
-            if self.stride == 1 {
-                // The zeros after a row are also the zeros before the next one.
-                let after = (self.kernel[axis] - 1).saturating_sub(self.padding[axis]);
-                (self.big[axis] + self.padding[axis].max(after)).max(self.small[axis])
-            } else {
-                self.small[axis] + self.reach()[axis]
-            }
-        })
-    }
 }
 
 /// One term of the sum: where it reads, and what it is multiplied with.
@@ -129,41 +111,38 @@ pub(crate) struct Tap {
 
 /// How the big side is packed.
 pub(crate) fn big_packing(shape: &ConvShape, pictures: usize) -> Packing {
-    let plane = shape.phase_plane();
-    let reach = shape.reach();
+    let plane = [0, 1].map(|axis| {
+        let (size, before) = (shape.big[axis], shape.padding[axis]);
+        let last = shape.stride * (shape.small[axis] - 1);
+        let after = (last + shape.kernel[axis]).saturating_sub(size + before);
+        // The zeros after a row are also the zeros before the next one.
+        (size + before.max(after)).max(last + 1)
+    });
     Packing {
         channels: shape.big_channels,
         size: shape.big,
-        stride: shape.stride,
         before: shape.padding,
         plane,
         pictures,
-        tail: reach[0] * plane[1] + reach[1],
+        tail: (shape.kernel[0] - 1) * plane[1] + shape.kernel[1] - 1,
+        in_place: false,
     }
 }
 
 /// The terms of one value of the small side.
-pub(crate) fn phase_taps(shape: &ConvShape, packing: &Packing) -> Vec<Tap> {
-    let (kernel, stride) = (shape.kernel, shape.stride);
-    let row_stride = packing.row_stride();
-    let mut taps = Vec::new();
-    for channel in 0..shape.big_channels {
-        for phase_y in 0..stride.min(kernel[0]) {
-            for phase_x in 0..stride.min(kernel[1]) {
-                let row = (channel * stride + phase_y) * stride + phase_x;
-                for y in (phase_y..kernel[0]).step_by(stride) {
-                    for x in (phase_x..kernel[1]).step_by(stride) {
-                        taps.push(Tap {
-                            channel,
-                            weight: (channel * kernel[0] + y) * kernel[1] + x,
-                            offset: row * row_stride + y / stride * packing.plane[1] + x / stride,
-                        });
-                    }
-                }
+pub(crate) fn big_taps(shape: &ConvShape, packing: &Packing) -> Vec<Tap> {
+    let area = shape.area();
+    (0..shape.big_channels * area)
+        .map(|weight| {
+            let (channel, position) = (weight / area, weight % area);
+            let (y, x) = (position / shape.kernel[1], position % shape.kernel[1]);
+            Tap {
+                channel,
+                weight,
+                offset: channel * packing.channel_stride() + y * packing.plane[1] + x,
             }
-        }
-    }
-    taps
+        })
+        .collect()
 }
 
 /// How the small side must be padded so that every phase of the output finds its input.
@@ -204,13 +183,13 @@ impl OutputPhases {
         Packing {
             channels: shape.small_channels,
             size: shape.small,
-            stride: 1,
             before: self.before,
             plane,
             pictures,
             tail: (self.before[0] + self.furthest[0]) * plane[1]
                 + self.before[1]
                 + self.furthest[1],
+            in_place: false,
         }
     }
 
@@ -243,7 +222,7 @@ impl OutputPhases {
                     taps.push(Tap {
                         channel,
                         weight: y * shape.kernel[1] + x,
-                        offset: channel * packing.row_stride()
+                        offset: channel * packing.channel_stride()
                             + at(0, shift_y) * packing.plane[1]
                             + at(1, shift_x),
                     });
