@@ -58,7 +58,8 @@ impl Model for ClassGanConfig {
     ///
     /// If a part is not valid; if generator and critic are for different pictures, or generator and
     /// game for different rows; if a critic with batch normalisation has a gradient penalty; if the
-    /// critic steps do not divide the batch, or leave parts of one picture.
+    /// critic steps do not divide the batch, or leave parts of one picture; if pictures under wrong classes
+    /// are for a critic who does not see classes.
     fn validate(&self) -> Result<(), ConfigError> {
         let within = |parent| move |error: ConfigError| error.within(parent);
         self.condition.validate()?;
@@ -76,6 +77,10 @@ impl Model for ClassGanConfig {
         if self.gan.penalty.is_some() && !self.critic.can_be_penalised() {
             let allowed = "anything but batch normalisation in a critic with a gradient penalty";
             return Err(ConfigError::new("critic.norm", "batch", allowed));
+        }
+        if self.gan.mismatched.is_some() && !self.critic.score_depends_on_class() {
+            let allowed = "left out, or the critic must have a plane for the class, two towers or a projection";
+            return Err(ConfigError::new("gan.mismatched", "set", allowed));
         }
         check_batch(self.batch_size, self.gan.critic_steps, 2)?;
         check_total_kimg(self.total_kimg)

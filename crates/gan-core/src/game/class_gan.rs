@@ -6,6 +6,7 @@ mod verdicts;
 use burn::prelude::*;
 
 use self::parts::{CriticStep, Rows, Samples};
+use self::verdicts::has_wrong_classes;
 use super::gan::terms::{Ask, Seen, Terms};
 use super::gan::{Draws, unless_broken};
 use super::pair::{Pair, part_size};
@@ -70,6 +71,14 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         critic: C,
     ) -> Result<Self, ConfigError> {
         condition.validate()?;
+        if config.mismatched.is_some() && !has_wrong_classes(condition) {
+            let allowed = "left out, or the condition must be two classes or more";
+            return Err(ConfigError::new("mismatched", "set", allowed));
+        }
+        if config.shared_batch {
+            let allowed = "left out: this game does not play it";
+            return Err(ConfigError::new("shared_batch", "set", allowed));
+        }
         let row_size = config.latent.size() + condition.width();
         let pair = Pair::new(&config, row_size, generator, critic)?;
         let (generator, critic) = (pair.generator.module(), pair.critic.module());
@@ -129,7 +138,11 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let critic = self.pair.critic.module();
         let scores = [&on_real, &on_fake].map(|verdict| verdict.score.primal.clone());
         let [r, f] = scores.clone();
-        let loss = self.objective.critic_loss(r, f);
+        let mut loss = self.objective.critic_loss(r.clone(), f);
+        if let Some(share) = self.config.mismatched {
+            let mismatched = self.judge_mismatched(&seen[0], classes).score.primal;
+            loss = loss * (1.0 - share) + self.objective.critic_loss(r, mismatched) * share;
+        }
         let reported = loss.clone().inner();
         let class = critic.critic_class_loss((&on_real, &real.classes), (&on_fake, &fake.classes));
         let alone = critic.real_loss(&real.images, &mut draws.alone);

@@ -24,7 +24,8 @@ use crate::penalty::clip_weights;
 ///
 /// A batch is a tensor of real samples, `[batch, …]`. It is split into `critic_steps` equal parts, and
 /// every part is compared with as many generated samples from fresh latents; a remainder is dropped.
-/// Then the generator takes one step, on as many fresh latents as a part has samples.
+/// Then the generator takes one step, on as many fresh latents as a part has samples, or on
+/// [those](GanConfig::shared_batch) of the last part.
 ///
 /// Reported, each from the last critic step of the round and the generator step:
 ///
@@ -58,6 +59,14 @@ struct GeneratorStep {
     gradient_norm: Tensor<1>,
 }
 
+/// Samples of the last critic step that the generator learns from.
+struct Shared<const D: usize> {
+    latents: Tensor<2>,
+    /// On the tape.
+    fake: Tensor<D>,
+    on_real: Tensor<2>,
+}
+
 /// What a critic step has to say; all `[1]` and off the tape.
 struct CriticStep {
     loss: Tensor<1>,
@@ -88,6 +97,10 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         if let (Some(field), false) = (config.needs_features(), critic.has_features()) {
             let allowed = "left out, or the critic must implement `score_with_features`";
             return Err(ConfigError::new(field, "on", allowed));
+        }
+        if config.mismatched.is_some() {
+            let allowed = "left out: there are no classes in this game";
+            return Err(ConfigError::new("mismatched", "set", allowed));
         }
         let pair = Pair::new(&config, config.latent.size(), generator, critic)?;
         let (generator, critic) = (pair.generator.module(), pair.critic.module());
@@ -126,16 +139,31 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         self.pair.average.as_ref()
     }
 
-    /// The critic learns to tell `real` from what the generator makes now.
-    fn critic_step(&mut self, real: Tensor<D>, clock: &Clock, draws: &mut Draws) -> CriticStep {
+    /// The critic learns to tell `real` from what the generator makes now, and keeps it if told so.
+    fn critic_step(
+        &mut self,
+        real: Tensor<D>,
+        keeps: bool,
+        clock: &Clock,
+        draws: &mut Draws,
+    ) -> (CriticStep, Option<Shared<D>>) {
         self.pair.begin_critic_step();
         let latents = self.latents(real.dims()[0], draws);
-        let fake = self.pair.generator.opponent().generate(latents.clone());
+        let on_tape = keeps.then(|| self.pair.generator.module().generate(latents.clone()));
+        let fake = match &on_tape {
+            Some(fake) => fake.clone().detach(),
+            None => self.pair.generator.opponent().generate(latents.clone()),
+        };
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
         let seen = [&real, &fake].map(|x| draws.warp(x.clone()));
         let (scores, penalty) = self.judge_both(seen.clone(), [real, fake], clock, draws);
         let [on_real, on_fake] = scores;
         let scores = [&on_real, &on_fake].map(|scores| scores.clone().inner());
+        let shared = on_tape.map(|fake| Shared {
+            latents: latents.clone(),
+            fake,
+            on_real: on_real.clone().detach(),
+        });
         let loss = self.objective.critic_loss(on_real.clone(), on_fake.clone());
         let reported = loss.clone().inner();
 
@@ -169,33 +197,44 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         let (d_real, d_fake) = self.objective.beliefs(real.clone(), fake.clone());
         self.objective.observe(real.clone(), fake.clone());
         self.terms.observe(real, fake);
-        CriticStep {
+        let step = CriticStep {
             loss: reported,
             d_real,
             d_fake,
             penalty: penalty.map(|penalty| penalty.value),
             terms: terms.map(Tensor::inner),
             gradient_norm: step.gradient_norm,
-        }
+        };
+        (step, shared)
     }
 
     /// The generator learns to please the critic. `healthy` is 1, or NaN if the generator must not move.
     fn generator_step(
         &mut self,
         real: Tensor<D>,
+        shared: Option<Shared<D>>,
         healthy: Tensor<1>,
         clock: &Clock,
         draws: &mut Draws,
     ) -> GeneratorStep {
-        let latents = self.latents(real.dims()[0], draws);
-        let fake = self.pair.generator.module().generate(latents.clone());
+        let (latents, fake, seen_before) = match shared {
+            Some(shared) => (shared.latents, shared.fake, Some(shared.on_real)),
+            None => {
+                let latents = self.latents(real.dims()[0], draws);
+                let fake = self.pair.generator.module().generate(latents.clone());
+                (latents, fake, None)
+            }
+        };
         let critic = self.pair.critic.opponent();
         let noisy = draws.add_noise(fake.clone());
-        let needs_real =
-            self.objective.needs_real_for_generator() || self.config.feature_matching.is_some();
-        let on_real = needs_real.then(|| {
-            let real = draws.add_noise(real);
-            self.judge(&critic, draws.warp(real))
+        let needs_features = self.config.feature_matching.is_some();
+        let needs_real = self.objective.needs_real_for_generator() || needs_features;
+        let on_real = needs_real.then(|| match seen_before {
+            Some(scores) if !needs_features => (scores, None),
+            _ => {
+                let real = draws.add_noise(real);
+                self.judge(&critic, draws.warp(real))
+            }
         });
         let on_fake = self.judge(&critic, draws.warp(noisy));
         let features = [
@@ -265,12 +304,13 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Game for Gan<G, C, D> {
         let mut last = None;
         for step in 0..self.config.critic_steps {
             let real = batch.clone().narrow(0, step * part, part);
-            let critic = self.critic_step(real.clone(), clock, &mut draws);
+            let keeps = self.config.shared_batch && step + 1 == self.config.critic_steps;
+            let (critic, shared) = self.critic_step(real.clone(), keeps, clock, &mut draws);
             healthy = healthy + critic.gradient_norm.clone() * 0.0;
-            last = Some((real, critic));
+            last = Some((real, critic, shared));
         }
-        let (real, critic) = last.expect("validated to be one step or more");
-        let generator = self.generator_step(real, healthy, clock, &mut draws);
+        let (real, critic, shared) = last.expect("validated to be one step or more");
+        let generator = self.generator_step(real, shared, healthy, clock, &mut draws);
         self.terms
             .end_round(self.pair.generator.module(), self.pair.critic.module());
         self.pair.follow(clock, images);

@@ -232,6 +232,8 @@ fn refuse_unplayed(config: &GanConfig) -> Result<(), ConfigError> {
         ("feature_matching", config.feature_matching.is_some()),
         ("pull_away", config.pull_away.is_some()),
         ("top_k", config.top_k.is_some()),
+        ("mismatched", config.mismatched.is_some()),
+        ("shared_batch", config.shared_batch),
     ];
     match terms.iter().find(|(_, is_set)| *is_set) {
         Some((field, _)) => {

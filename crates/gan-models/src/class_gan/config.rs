@@ -206,6 +206,18 @@ impl ClassCriticConfig {
         }
     }
 
+    /// Whether the score of a picture is another one under another class.
+    pub fn score_depends_on_class(&self) -> bool {
+        match self {
+            Self::Image { input, head, .. } => {
+                *input == ClassInput::Plane || *head == LabelHead::Projection
+            }
+            Self::TwoTower(_) => true,
+            Self::Resnet(config) => config.head == LabelHead::Projection,
+            Self::Deep(config) => config.head == LabelHead::Projection,
+        }
+    }
+
     /// Draws the parameters, for conditions of `width` values.
     ///
     /// # Panics

@@ -10,6 +10,8 @@ use crate::dual::Dual;
 use crate::game::Clock;
 use crate::nn::{ClassCritic, Generator, Verdict};
 use crate::penalty::{Penalty, PenaltyConfig, PenaltyPoints};
+use crate::rng::Stream;
+use crate::sample::Condition;
 
 impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     /// The verdicts on what the critic sees of real and generated samples, and the penalty with its
@@ -56,6 +58,24 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         };
         (both, Some(penalty))
     }
+
+    /// The verdict on real pictures under wrong classes: all as many classes further, by a number that is drawn.
+    pub(super) fn judge_mismatched(&self, real: &Samples, classes: &mut Stream) -> Verdict {
+        let count = self.condition.width();
+        let further = 1 + classes.below(count - 1);
+        let parts = [(further, count - further), (0, further)];
+        let part = |(first, size)| real.classes.clone().narrow(1, first, size);
+        let wrong = Samples {
+            images: real.images.clone(),
+            classes: Tensor::cat(parts.map(part).to_vec(), 1),
+        };
+        judge(self.pair.critic.module(), &wrong)
+    }
+}
+
+/// Whether every class has another one.
+pub(super) fn has_wrong_classes(condition: Condition) -> bool {
+    matches!(condition, Condition::Classes { count } if count > 1)
 }
 
 fn judge<C: ClassCritic>(critic: &C, samples: &Samples) -> Verdict {

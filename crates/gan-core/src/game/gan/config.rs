@@ -82,6 +82,17 @@ pub struct GanConfig {
     /// Only the best generated samples count in the generator's step. Default: all.
     #[serde(default)]
     pub top_k: Option<TopKConfig>,
+    /// The generator learns from the samples that the last critic step was shown, and from the scores that the real
+    /// ones had there, instead of from new samples and scores: a pass less of either player. Tutorials share
+    /// the samples, too. Default: no.
+    #[serde(default)]
+    pub shared_batch: bool,
+    /// Share `s` of the critic's loss, in `(0, 1)`, that is about real samples under a wrong class, which it shall
+    /// take for generated: `(1 − s) · L(real, fake) + s · L(real, mismatched)`. One half in GAN-CLS
+    /// ([Reed et al. 2016](https://arxiv.org/abs/1605.05396), algorithm 1). Needs classes, and a critic whose score
+    /// depends on them. Default: none.
+    #[serde(default)]
+    pub mismatched: Option<f64>,
     /// Moving average of the generator, which samples are drawn from. Default: none.
     #[serde(default)]
     pub ema: Option<EmaConfig>,
@@ -134,6 +145,8 @@ impl GanConfig {
             feature_matching: None,
             pull_away: None,
             top_k: None,
+            shared_batch: false,
+            mismatched: None,
             ema: None,
         }
     }
@@ -207,6 +220,11 @@ impl GanConfig {
             penalty.validate()?;
         }
         self.validate_terms()?;
+        if let Some(share) = self.mismatched
+            && !(share > 0.0 && share < 1.0)
+        {
+            return Err(ConfigError::new("mismatched", share, "between 0 and 1"));
+        }
         if let Some(ema) = self.ema {
             check_positive("ema.half_life_kimg", ema.half_life_kimg)?;
             if let Some(ramp_up) = ema.ramp_up {

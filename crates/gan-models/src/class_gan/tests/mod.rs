@@ -338,6 +338,16 @@ fn parts_that_do_not_fit_are_refused_by_name() {
         }
     };
     assert_eq!(refused(&input), "generator.input");
+    for share in [0.0, 1.0, f64::NAN] {
+        let field = refused(&|config| config.gan.mismatched = Some(share));
+        assert_eq!(field, "gan.mismatched");
+    }
+    let mut blind = small("acgan");
+    blind.gan.mismatched = Some(0.5);
+    assert_eq!(blind.validate().unwrap_err().field, "gan.mismatched");
+    let mut seeing = small("cgan");
+    seeing.gan.mismatched = Some(0.5);
+    assert!(seeing.validate().is_ok());
     let bad = LabelHead::Auxiliary {
         weight: -1.0,
         on_fake: true,

@@ -129,3 +129,43 @@ fn every_term_changes_a_game_of_classes() {
         assert!(differs, "{name} changes nothing");
     }
 }
+
+/// The loss of a critic that shall also reject real pictures under wrong classes, from the losses of both pairs. Of
+/// two classes there is one wrong one.
+#[test]
+fn real_pictures_under_wrong_classes_have_their_share_of_the_loss() {
+    let share = 0.25;
+    let device = Device::flex();
+    let mut config = class_preset("cgan", image(), 2).unwrap();
+    config.batch_size = 6;
+    config.gan.penalty = None;
+    let clock = Clock::new(1);
+    let images = clock
+        .stream("real")
+        .uniform([6, 1, 8, 8], -1.0, 1.0, &device);
+    let labels = Tensor::from_data([0i64, 1, 1, 0, 1, 0], &device);
+    let loss = |mismatched| {
+        let mut config = config.clone();
+        config.gan.mismatched = mismatched;
+        let mut game = config.init(1, &device).unwrap();
+        let images = images.clone();
+        let labels = Some(labels.clone());
+        let report = game.round(ClassBatch { images, labels }, &clock).read();
+        report.iter().find(|(name, _)| *name == "critic").unwrap().1
+    };
+    let game = config.init(1, &device).unwrap();
+    let judge = |classes: [[f32; 2]; 6]| {
+        let classes = Tensor::from_data(classes, &device.clone().autodiff());
+        let images = Tensor::from_inner(images.clone());
+        let verdict = game.critic().module().judge(images.into(), &classes);
+        verdict.score.primal.inner()
+    };
+    let [a, b] = [[1.0, 0.0], [0.0, 1.0]];
+    let (right, wrong) = (judge([a, b, b, a, b, a]), judge([b, a, a, b, a, b]));
+    let softplus = |x: Tensor<2>| activation::softplus(x, 1.0).mean().into_scalar::<f32>();
+    let on_wrong = softplus(right.neg()) + softplus(wrong);
+    let expected = (1.0 - share as f32) * loss(None) + share as f32 * on_wrong;
+    let ours = loss(Some(share));
+    assert!((ours - expected).abs() < 1e-5, "{ours}, not {expected}");
+    assert!((ours - loss(None)).abs() > 1e-4, "it would show");
+}

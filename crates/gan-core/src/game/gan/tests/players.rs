@@ -48,14 +48,15 @@ fn neither_player_moves_in_the_others_step() {
         weights
     };
     let (generator, critic) = (weights(game.generator()), weights(game.critic()));
-    game.critic_step(real.clone(), &clock, &mut draws);
+    game.critic_step(real.clone(), false, &clock, &mut draws);
     assert_eq!(
         trainable(weights(game.generator())),
         trainable(generator.clone())
     );
     let moved = weights(game.critic());
     assert_ne!(moved, critic);
-    game.generator_step(real, Tensor::ones([1], &Device::flex()), &clock, &mut draws);
+    let healthy = Tensor::ones([1], &Device::flex());
+    game.generator_step(real, None, healthy, &clock, &mut draws);
     assert_eq!(weights(game.critic()), moved);
     assert_ne!(trainable(weights(game.generator())), trainable(generator));
 }
@@ -299,4 +300,62 @@ fn a_game_refuses_a_schedule_without_an_end() {
     let error = start(settings).unwrap_err();
     assert_eq!(error.field, "learning_rate_schedule.until_kimg");
     assert!(start(settings.ending_at(1.0)).is_ok());
+}
+
+/// A critic that does not move says the same of the same samples: minus the generator's loss is what it believed of
+/// them in its own step. Of new ones it says something else.
+#[test]
+fn a_shared_batch_is_the_one_of_the_last_critic_step() {
+    let still = OptimizerConfig::adam(1e-30, 0.0, 0.9);
+    for shared_batch in [true, false] {
+        for critic_steps in [1, 2] {
+            let config = GanConfig {
+                loss: AdversarialLoss::Wasserstein,
+                critic_optimizer: still,
+                critic_steps,
+                shared_batch,
+                ..config()
+            };
+            let mut game = game(config);
+            let before = weights(game.generator());
+            let report = game.round(batch(0, 6), &Clock::new(3)).read();
+            let value = |name| report.iter().find(|(n, _)| *n == name).unwrap().1;
+            let difference = (value("generator") + value("d_fake")).abs();
+            assert_eq!(difference < 1e-6, shared_batch, "{difference}");
+            assert_ne!(weights(game.generator()), before);
+        }
+    }
+}
+
+/// The scores of the real samples are those of the critic step, from before the critic moved.
+#[test]
+fn a_shared_batch_keeps_the_scores_of_the_real_samples() {
+    let config = GanConfig {
+        loss: AdversarialLoss::RelativisticAverage,
+        critic_optimizer: OptimizerConfig::adam(0.1, 0.0, 0.9),
+        shared_batch: true,
+        ..config()
+    };
+    let clock = Clock::new(3);
+    let mut game = game(config);
+    let real = batch(0, 6);
+    let on_tape = |x: Tensor<2>| Tensor::from_inner(x);
+    let judge = |game: &Toy, x: Tensor<2>| game.critic().module().score(x.into()).primal.inner();
+    let on_real = judge(&game, on_tape(real.clone()));
+    let latents = Draws::new(&config, &clock)
+        .latents
+        .normal([6, 4], &Device::flex());
+    let fake = game.generator().module().generate(on_tape(latents)).inner();
+    let report = game.round(real.clone(), &clock).read();
+    let on_fake = judge(&game, on_tape(fake));
+    let loss = |on_real| {
+        let loss = AdversarialLoss::RelativisticAverage;
+        let loss = loss.generator_loss(Some(on_real), on_fake.clone());
+        loss.into_scalar::<f32>()
+    };
+    let ours = report.iter().find(|(n, _)| *n == "generator").unwrap().1;
+    let expected = loss(on_real);
+    assert!((ours - expected).abs() < 1e-5, "{ours}, not {expected}");
+    let anew = judge(&game, on_tape(real));
+    assert!((ours - loss(anew)).abs() > 1e-4, "it would show");
 }

@@ -82,6 +82,12 @@ fn what_is_wrong_with_a_configuration_is_named() {
         error.to_string(),
         "`latent.size` is 5; it must be 4, what the generator takes"
     );
+    let config = GanConfig {
+        mismatched: Some(0.5),
+        ..self::config()
+    };
+    let error = Toy::new(config, Maker::new(1, 8, true), Judge::new(2, 8, false)).unwrap_err();
+    assert_eq!(error.field, "mismatched");
 }
 
 #[test]
