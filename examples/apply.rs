@@ -26,7 +26,7 @@ use gan_data::{Picture, PixelRange};
 struct Arguments {
     #[command(flatten)]
     run: RunArgs,
-    /// What pictures are to be made of, a folder, zip or file: grey or small pictures, drawings, or pictures whose
+    /// What pictures are to be made of, a folder, zip or IDX file: grey or small pictures, drawings, or pictures whose
     /// transparent pixels are to be filled
     #[arg(long = "in", value_name = "PATH", conflicts_with = "test")]
     sources: Option<PathBuf>,
@@ -59,14 +59,24 @@ fn main() -> ExitCode {
         let grid = grid
             .map(|path| writable(path, "--grid", "png"))
             .transpose()?;
+        let given = [("--in", &arguments.sources), ("--test", &arguments.test)];
+        for (flag, path) in given {
+            let Some(path) = path else { continue };
+            for (target, place) in [("--out", &arguments.out), ("--grid", &arguments.grid)] {
+                if let Some(place) = place {
+                    folder::check_not_into(place, target, path, flag)?;
+                }
+            }
+        }
         let translator = Translator::open(&arguments.run)?;
+        let num = arguments.num;
         let work = match (&arguments.sources, &arguments.test) {
-            (Some(path), _) => translator.sources(path)?,
-            (_, Some(path)) => translator.known(path)?,
-            _ => translator.held_out()?,
+            (Some(path), _) => translator.sources(path, num)?,
+            (_, Some(path)) => translator.known(path, num)?,
+            _ => translator.held_out(num)?,
         };
-        let total = work.names.len().min(arguments.num.unwrap_or(usize::MAX));
-        let names = &work.names[..total];
+        let names = &work.names;
+        let total = names.len();
         if let Some(folder) = &arguments.out {
             folder::check_no_others(folder, names, "--out")?;
         }
@@ -75,7 +85,7 @@ fn main() -> ExitCode {
         let (mut plain, mut made) = (Differences::new(size)?, Differences::new(size)?);
         let mut sheet = Sheet::default();
         let mut first = 0;
-        for chunk in 0..Translator::num_chunks(total) {
+        for chunk in 0..work.num_chunks() {
             let done = translator.translate(&work, chunk, arguments.seed)?;
             let pictures = |images| -> Result<Vec<Picture>, Failure> {
                 let mut pictures = pictures_from(images, PixelRange::Signed)?;

@@ -2,7 +2,7 @@
 //! one, sharp ones of small ones.
 //!
 //! ```text
-//! cargo run --release --example translate -- --data cifar10.zip
+//! cargo run --release --example translate -- --data cifar10.zip --preset colourise
 //! cargo run --release --example translate -- --data cifar10.zip --preset inpaint --kimg 50
 //! cargo run --release --example translate -- --data facades --preset pix2pix --set model.task.direction=b_to_a
 //! cargo run --release --example apply -- --run runs/00000-cifar10-colourise --in photos --out coloured

@@ -22,7 +22,7 @@ const CLOSED_PIPE: i32 = 128 + 13;
 /// Flags of programs that train.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TrainArgs {
-    /// Which model, with the numbers it is trained with [default: default]
+    /// Which model, with the numbers it is trained with; a wrong name lists those there are [default: the program's]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// A folder or zip of pictures, MNIST or CIFAR-10 files; `mnist`, `synthetic` [default: MNIST
@@ -59,7 +59,8 @@ pub struct TrainArgs {
     /// Pictures of samples every so many thousand pictures; 0 for never [default: the preset's]
     #[arg(long, value_name = "KIMG", value_parser = zero_or_more, allow_negative_numbers = true)]
     pub every: Option<f64>,
-    /// Score every so many thousand pictures; 0 for never [default: 50 on MNIST, else never]
+    /// Score every so many thousand pictures; 0 for never [default: 50 on MNIST, else never; not in
+    /// programs that make pictures of pictures]
     #[arg(long, value_name = "KIMG", value_parser = zero_or_more, allow_negative_numbers = true)]
     pub evaluate: Option<f64>,
     /// End the run after so many evaluations in a row that were not the best; 0 for never [default: 0]

@@ -56,6 +56,29 @@ pub fn check_no_others(folder: &Path, names: &[String], flag: &str) -> Result<()
     )))
 }
 
+/// Refuses to write to `place`, a folder or a file, if that would replace what is read from `given`.
+///
+/// # Errors
+///
+/// Names both flags and the place.
+pub fn check_not_into(
+    place: &Path,
+    flag: &str,
+    given: &Path,
+    given_flag: &str,
+) -> Result<(), Failure> {
+    let (Ok(found), Ok(read)) = (place.canonicalize(), given.canonicalize()) else {
+        return Ok(()); // One of them is not there yet, or will be refused when it is opened.
+    };
+    if found == read || (found.is_file() && found.starts_with(&read)) {
+        let shown = place.display();
+        return Err(Failure::usage(format!(
+            "{flag} {shown}: it is read from ({given_flag}), and would be replaced; choose another place"
+        )));
+    }
+    Ok(())
+}
+
 fn is_picture(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(|text| text.to_str());
     let known = ["png", "jpg", "jpeg"];
@@ -74,6 +97,23 @@ mod tests {
             by_seed(&[7, 7], &[0, 3]),
             ["class0-seed0007.png", "class3-seed0007.png"]
         );
+    }
+
+    #[test]
+    fn nothing_is_written_over_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let inside = at("in");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(inside.join("a.png"), b"").unwrap();
+        let check = |place: &Path| check_not_into(place, "--out", &inside, "--in");
+        for place in [&inside, &at("in/../in"), &at("in/a.png")] {
+            let message = check(place).unwrap_err().to_string();
+            assert!(message.contains("read from (--in)"), "{message}");
+        }
+        for place in [&at("out"), &at("in/b.png"), &at("in/results")] {
+            check(place).unwrap();
+        }
     }
 
     #[test]

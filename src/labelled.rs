@@ -7,7 +7,7 @@ use gan_core::game::Labelled;
 use gan_core::words::count;
 use gan_data::source::{Pictures, Split, find_mnist_test, open};
 use gan_data::transform::{Crop, TransformConfig};
-use gan_data::{ChannelMode, Loader, LoaderConfig};
+use gan_data::{ChannelMode, DataError, Loader, LoaderConfig};
 use gan_models::Model;
 
 use crate::Failure;
@@ -79,7 +79,11 @@ pub(crate) fn test_split(
     let data = match config.source.as_str() {
         "synthetic" => return Ok(None),
         "mnist" => find_mnist_test()?,
-        path => open(path.as_ref(), Split::Test, mode).map(Some)?,
+        path => match open(path.as_ref(), Split::Test, mode) {
+            // It is there, or there would be no training split.
+            Err(DataError::NotFound { .. }) => None,
+            opened => Some(opened?),
+        },
     };
     // A source without a test split gives the training pictures, which are not held out.
     Ok(data.filter(|data| data.fingerprint() != train.fingerprint()))

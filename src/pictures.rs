@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gan_data::source::synthetic::SyntheticDigitsConfig;
-use gan_data::source::{Pictures, Split, find_mnist, open};
+use gan_data::source::{Pictures, Split, find_mnist, find_mnist_test, open};
 use gan_data::{ChannelMode, DataError, Picture};
 
 use crate::Failure;
@@ -31,11 +31,22 @@ pub(crate) fn find_data(
         return Ok((path.to_string_lossy().into_owned(), data));
     }
     if let Some(mnist) = find_mnist(None)? {
+        let is_ours = std::env::var_os("GAN_DATA_DIR").is_none();
+        if is_ours && find_mnist_test()?.is_none() {
+            // An earlier fetch was cut between the files. It is no pity if the network is gone by now.
+            let _ = fetch_mnist(screen);
+        }
         return Ok(("mnist".into(), mnist));
     }
     match fetch_mnist(screen) {
         Ok(mnist) => Ok(("mnist".into(), mnist)),
         Err(error) if wanted.is_some() => Err(Failure::new(format!("--data mnist: {error}"))),
+        // What is wrong here would be wrong next time, too: a full disk, another program that is at it.
+        Err(error @ (DataError::Io { .. } | DataError::Refused { .. })) => {
+            Err(Failure::new(format!(
+                "MNIST: {error}; or train on digits drawn by this program, with --data synthetic"
+            )))
+        }
         Err(_) => {
             screen.note(
                 "no MNIST here (no --data, GAN_DATA_DIR, cache or network), so training on \

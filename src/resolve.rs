@@ -14,7 +14,8 @@ use gan_models::{ImageGanConfig, Model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::fit::{check_labels, check_proportions};
+use self::fit::check_labels;
+pub(crate) use self::fit::check_proportions;
 use self::preset::{check_named_preset, check_preset, from_preset};
 use self::resume::{check_program, check_resumable, find_run};
 use crate::Failure;
@@ -180,7 +181,7 @@ pub fn resolve<M: Model>(
     }
     let data = as_configured(data, &natural, &config.data)?;
     check_labels(&config.model, data.as_ref())?;
-    check_proportions(&config.model, data.as_ref())?;
+    check_proportions(&config.model, data.as_ref(), "--data")?;
     Ok(Resolved { config, data, run })
 }
 

@@ -279,6 +279,7 @@ impl<M: Model> Session<M> {
             run.check_data(&self.info)?;
             return Ok(run.clone());
         }
+        let sample_rows = self.sample_rows()?;
         let name = format!("{}-{}", self.info.name, self.config.model.name());
         let run = RunDir::create(&self.arguments.out, &name)
             .map_err(|error| Failure::new(format!("--out {error}")))?;
@@ -296,7 +297,7 @@ impl<M: Model> Session<M> {
         info.parameters = counts
             .map(|(name, count)| (name.to_owned(), count))
             .collect();
-        info.sample_rows = self.sample_rows()?;
+        info.sample_rows = sample_rows;
         run.write_info(&info)?;
         Ok(run)
     }

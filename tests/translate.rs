@@ -213,6 +213,33 @@ fn small_pictures_and_halves_are_sources_too() {
         &flip,
         &["data.flip_probability", "change places"],
     );
+    let run = only_run(pairs);
+    let squares = folder.join("data");
+    for (flag, path, words) in [
+        ("--test", squares.as_path(), "side by side"),
+        ("--in", Path::new("data"), "twice as wide"),
+    ] {
+        let (run, path) = (run.to_str().unwrap(), path.to_str().unwrap());
+        let flags = ["--run", run, flag, path, "--out", "others"];
+        refused("apply", pairs, &flags, &[flag, words]);
+    }
+}
+
+/// Nothing is held out of a folder without `test`: training pictures are shown, and `apply` asks for some.
+#[test]
+fn a_folder_of_training_pictures_alone_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    data(folder, [16, 16]);
+    fs::remove_dir_all(folder.join("data/test")).unwrap();
+    train(folder, "colourise", "0.004", &[]);
+    let run = only_run(folder);
+    assert!(run.join("samples/latest.png").is_file());
+    let flags = ["--run", run.to_str().unwrap(), "--grid", "grid.png"];
+    refused("apply", folder, &flags, &["--test", "held out", "--in"]);
+    let flags = ["--test", "data/train", "--num", "3", "--out", "made"];
+    apply(folder, &flags);
+    assert_eq!(pictures(&folder.join("made")).len(), 3);
 }
 
 #[test]
@@ -262,6 +289,12 @@ fn what_does_not_fit_is_refused_by_name() {
         &["--in", "--test", "cannot be used"],
     );
     apply(&["--num", "0"], &["--num", "whole number"]);
+    let given = "data/test/all";
+    for flag in ["--in", "--test"] {
+        apply(&[flag, given, "--out", given], &["--out", given, flag]);
+        let grid = "data/test/all/test0.png";
+        apply(&[flag, given, "--grid", grid], &["--grid", grid, flag]);
+    }
     apply(&["--grid", "a.jpg"], &["--grid", ".png"]);
     refused("apply", folder, &["--run", "none"], &["--run", "none"]);
     // Runs of the other kind.

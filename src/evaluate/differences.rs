@@ -56,9 +56,13 @@ impl Differences {
     ///
     /// # Errors
     ///
-    /// If there are no pairs, or all are equal and have no PSNR.
+    /// If there are no pairs.
     pub fn line(&self) -> Result<String, Failure> {
         let mut line = format!("L1 {:.2} of 255", self.sum as f64 / self.bytes as f64);
+        if self.sum == 0 && self.bytes > 0 {
+            // PSNR is infinite.
+            return Ok(format!("{line}, all equal"));
+        }
         for score in self.pairs.scores()? {
             fmt::Write::write_fmt(
                 &mut line,
@@ -95,6 +99,15 @@ mod tests {
             .add(vec![grey(90, 8)], vec![grey(100, 8)])
             .unwrap();
         assert_eq!(differences.line().unwrap(), "L1 10.00 of 255, psnr 28.131");
+    }
+
+    #[test]
+    fn equal_pictures_are_no_failure() {
+        let mut differences = Differences::new(8).unwrap();
+        differences
+            .add(vec![grey(110, 8)], vec![grey(110, 8)])
+            .unwrap();
+        assert_eq!(differences.line().unwrap(), "L1 0.00 of 255, all equal");
     }
 
     #[test]

@@ -18,8 +18,12 @@ pub(super) fn check_labels<M: Model>(model: &M, data: &dyn Pictures) -> Result<(
     )))
 }
 
-/// Pairs in one file must be pairs.
-pub(super) fn check_proportions<M: Model>(model: &M, data: &dyn Pictures) -> Result<(), Failure> {
+/// Pairs in one file, named by `flag`, must be pairs.
+pub(crate) fn check_proportions<M: Model>(
+    model: &M,
+    data: &dyn Pictures,
+    flag: &str,
+) -> Result<(), Failure> {
     let [height, width] = model.loaded_size();
     if height == width {
         return Ok(());
@@ -29,7 +33,7 @@ pub(super) fn check_proportions<M: Model>(model: &M, data: &dyn Pictures) -> Res
         return Ok(());
     }
     Err(Failure::new(format!(
-        "--data: the preset {} wants source and target side by side in one picture, twice as wide as high, and \
+        "{flag}: the preset {} wants source and target side by side in one picture, twice as wide as high, and \
          the first is {} x {}; give such pictures, or a preset that makes the sources",
         model.name(),
         first.width,

@@ -24,9 +24,9 @@ use crate::folder;
 use crate::labelled::test_split;
 use crate::pictures::{channel_mode, find_data};
 use crate::progress::Screen;
-use crate::resolve::DataConfig;
+use crate::resolve::{DataConfig, check_proportions};
 
-/// Pictures made at a time.
+/// Pictures of 64 pixels made at a time; of larger ones, fewer.
 const CHUNK: usize = 64;
 
 /// A run that makes pictures of pictures.
@@ -42,11 +42,20 @@ pub struct Translator {
 /// Pictures for a [`Translator`].
 pub struct Work {
     loader: Loader,
+    /// Pictures made at a time.
+    chunk: usize,
     /// What the results are called.
     pub names: Vec<String>,
     /// Whether what shall come out is known.
     pub are_known: bool,
     flag: &'static str,
+}
+
+impl Work {
+    /// Number of calls of [`translate`](Translator::translate) for all of it.
+    pub fn num_chunks(&self) -> usize {
+        self.names.len().div_ceil(self.chunk)
+    }
 }
 
 /// Some of its pictures.
@@ -107,38 +116,48 @@ impl Translator {
         self.loaded.model.generator.image
     }
 
-    /// The sources in a folder, archive or file: grey pictures, small ones, drawings, whatever the run makes
-    /// its pictures of; to fill holes, pictures with transparent pixels.
+    /// The sources in a folder, archive or file, the first `num` of them or all: grey pictures, small ones, drawings,
+    /// whatever the run makes its pictures of; to fill holes, pictures with transparent pixels.
     ///
     /// # Errors
     ///
-    /// If there are none, or they cannot be read.
-    pub fn sources(&self, path: &Path) -> Result<Work, Failure> {
+    /// If there are none, they cannot be read, or they look like pairs of source and target.
+    pub fn sources(&self, path: &Path, num: Option<usize>) -> Result<Work, Failure> {
         let mode = match self.task() {
             Task::Inpaint { .. } => ChannelMode::Rgba,
             _ => channel_mode(&self.data)?,
         };
         let size = [self.task().given_size(self.image()); 2];
-        self.work(opened(path, "--in", mode)?, size, "--in")
+        let data = opened(path, "--in", mode)?;
+        let first = data.get(0)?;
+        if matches!(self.task(), Task::SideBySide { .. }) && first.width == 2 * first.height {
+            return Err(Failure::new(format!(
+                "--in {}: the first picture is twice as wide as high, like source and target side by side; give \
+                 sources alone, or pairs with --test",
+                path.display()
+            )));
+        }
+        self.work(data, size, "--in", num)
     }
 
-    /// Pictures as in training, of which it makes the sources itself.
+    /// Pictures as in training, the first `num` of them or all, of which it makes the sources itself.
     ///
     /// # Errors
     ///
-    /// If there are none, or they cannot be read.
-    pub fn known(&self, path: &Path) -> Result<Work, Failure> {
+    /// If there are none, they cannot be read, or they are no pairs where the run makes pictures of pairs.
+    pub fn known(&self, path: &Path, num: Option<usize>) -> Result<Work, Failure> {
         let data = opened(path, "--test", channel_mode(&self.data)?)?;
+        check_proportions(&self.loaded.model, data.as_ref(), "--test")?;
         let size = self.task().loaded_size(self.image());
-        self.work(data, size, "--test")
+        self.work(data, size, "--test", num)
     }
 
-    /// Those of the run's own data set that it was not trained on.
+    /// Those of the run's own data set that it was not trained on, the first `num` of them or all.
     ///
     /// # Errors
     ///
     /// If there are none, or they cannot be read.
-    pub fn held_out(&self) -> Result<Work, Failure> {
+    pub fn held_out(&self, num: Option<usize>) -> Result<Work, Failure> {
         let mode = channel_mode(&self.data)?;
         let (_, train) = find_data(Some(&self.data.source), &self.screen)?;
         let Some(data) = test_split(&self.data, train.as_ref(), mode)? else {
@@ -149,7 +168,7 @@ impl Translator {
             )));
         };
         let size = self.task().loaded_size(self.image());
-        self.work(data, size, "--test")
+        self.work(data, size, "--test", num)
     }
 
     fn work(
@@ -157,17 +176,22 @@ impl Translator {
         data: Arc<dyn Pictures>,
         size: [usize; 2],
         flag: &'static str,
+        num: Option<usize>,
     ) -> Result<Work, Failure> {
+        let mut names = names(data.as_ref());
+        names.truncate(num.unwrap_or(usize::MAX));
+        let fitting = CHUNK * 64 * 64 / self.image().size.pow(2);
+        let chunk = fitting.clamp(1, CHUNK).min(names.len());
         let transform = TransformConfig::new()
             .with_size(Some(size))
             .with_crop(Crop::Centre);
-        let config = LoaderConfig::new(CHUNK)
+        let config = LoaderConfig::new(chunk)
             .with_transform(transform)
             .with_shuffle(false)
             .with_drop_last(false);
-        let names = names(data.as_ref());
         Ok(Work {
             loader: Loader::new(data, config, &self.loaded.device)?,
+            chunk,
             names,
             are_known: flag == "--test",
             flag,
@@ -192,7 +216,7 @@ impl Translator {
             self.check_holes(&pictures.images, work, chunk)?;
             (task.source(pictures.images, image), None)
         };
-        let first = chunk * CHUNK;
+        let first = chunk * work.chunk;
         let seeds: Vec<u64> = (first..first + sources.dims()[0])
             .map(|index| seed.wrapping_add(index as u64))
             .collect();
@@ -208,11 +232,6 @@ impl Translator {
         })
     }
 
-    /// Number of calls of [`translate`](Self::translate) for `count` pictures.
-    pub fn num_chunks(count: usize) -> usize {
-        count.div_ceil(CHUNK)
-    }
-
     fn check_holes(&self, given: &Tensor<4>, work: &Work, chunk: usize) -> Result<(), Failure> {
         let Task::Inpaint { .. } = self.task() else {
             return Ok(());
@@ -225,7 +244,7 @@ impl Translator {
             Some(index) => Err(Failure::new(format!(
                 "--in: the picture of {} has no transparent pixels, so that there is nothing to fill; make those \
                  transparent that shall be filled",
-                work.names[chunk * CHUNK + index]
+                work.names[chunk * work.chunk + index]
             ))),
         }
     }

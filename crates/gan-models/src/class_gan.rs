@@ -78,8 +78,14 @@ impl Model for ClassGanConfig {
             let allowed = "anything but batch normalisation in a critic with a gradient penalty";
             return Err(ConfigError::new("critic.norm", "batch", allowed));
         }
-        if self.gan.mismatched.is_some() && !self.critic.score_depends_on_class() {
-            let allowed = "left out, or the critic must have a plane for the class, two towers or a projection";
+        if self.gan.shared_batch {
+            let allowed = "left out: a game of classes does not play it";
+            return Err(ConfigError::new("gan.shared_batch", "set", allowed));
+        }
+        let has_wrong_classes = self.num_labels() > 1 && self.critic.score_depends_on_class();
+        if self.gan.mismatched.is_some() && !has_wrong_classes {
+            let allowed = "left out, or there must be two classes or more, and a critic with a plane for the class, \
+                           two towers or a projection";
             return Err(ConfigError::new("gan.mismatched", "set", allowed));
         }
         check_batch(self.batch_size, self.gan.critic_steps, 2)?;

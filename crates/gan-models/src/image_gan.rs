@@ -61,6 +61,10 @@ impl ImageGanConfig {
                            every picture's gradient would depend on the others";
             return Err(ConfigError::new("critic.norm", "batch", allowed));
         }
+        if self.gan.mismatched.is_some() {
+            let allowed = "left out: there are no classes in this game";
+            return Err(ConfigError::new("gan.mismatched", "set", allowed));
+        }
         check_total_kimg(self.total_kimg)
     }
 
@@ -208,6 +212,8 @@ mod tests {
             refused(|config| config.critic = wide.critic.clone()).to_string(),
             "`critic.image` is 3x28x28; it must be 1x28x28, what the generator draws"
         );
+        let error = refused(|config| config.gan.mismatched = Some(0.5));
+        assert_eq!(error.field, "gan.mismatched");
         let error = refused(|config| config.gan.latent = LatentPrior::Normal { size: 7 });
         assert_eq!(error.field, "gan.latent.size");
         assert_eq!(refused(|config| config.batch_size = 0).field, "batch_size");

@@ -140,7 +140,8 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let [r, f] = scores.clone();
         let mut loss = self.objective.critic_loss(r.clone(), f);
         if let Some(share) = self.config.mismatched {
-            let mismatched = self.judge_mismatched(&seen[0], classes).score.primal;
+            let mismatched = self.judge_mismatched(&seen[0], &mut draws.mismatched);
+            let mismatched = mismatched.score.primal;
             loss = loss * (1.0 - share) + self.objective.critic_loss(r, mismatched) * share;
         }
         let reported = loss.clone().inner();

@@ -39,8 +39,8 @@ use crate::penalty::clip_weights;
 /// | [readings](Objective::readings) of the loss | where it has a state |
 /// | `critic_gradient`, `generator_gradient` | norms before clipping |
 ///
-/// Layers with [spectral normalisation](crate::nn::SpectralNorm) improve their estimate once, at the start
-/// of a round. Augmentation is drawn once for all critic steps and the generator's step.
+/// Layers with [spectral normalisation](crate::nn::SpectralNorm) improve their estimate before each critic step, and
+/// those of the generator once in a round. Augmentation is drawn once for all critic steps and the generator's step.
 ///
 /// A loss or a gradient that is not finite moves nobody: after a bad critic step the generator does
 /// not move either, and its gradient is reported as NaN.

@@ -60,9 +60,9 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     }
 
     /// The verdict on real pictures under wrong classes: all as many classes further, by a number that is drawn.
-    pub(super) fn judge_mismatched(&self, real: &Samples, classes: &mut Stream) -> Verdict {
+    pub(super) fn judge_mismatched(&self, real: &Samples, stream: &mut Stream) -> Verdict {
         let count = self.condition.width();
-        let further = 1 + classes.below(count - 1);
+        let further = 1 + stream.below(count - 1);
         let parts = [(further, count - further), (0, further)];
         let part = |(first, size)| real.classes.clone().narrow(1, first, size);
         let wrong = Samples {

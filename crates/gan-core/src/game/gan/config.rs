@@ -82,15 +82,16 @@ pub struct GanConfig {
     /// Only the best generated samples count in the generator's step. Default: all.
     #[serde(default)]
     pub top_k: Option<TopKConfig>,
-    /// The generator learns from the samples that the last critic step was shown, and from the scores that the real
-    /// ones had there, instead of from new samples and scores: a pass less of either player. Tutorials share
-    /// the samples, too. Default: no.
+    /// The generator learns from the generated samples of the last critic step instead of from new ones, as in tutorials;
+    /// and, where its loss compares with real samples, from the scores these had there. It saves a pass of the
+    /// generator, and then one of the critic. Instance noise is drawn anew, and
+    /// [feature matching](Self::feature_matching) judges the real samples anew. Default: no.
     #[serde(default)]
     pub shared_batch: bool,
     /// Share `s` of the critic's loss, in `(0, 1)`, that is about real samples under a wrong class, which it shall
     /// take for generated: `(1 − s) · L(real, fake) + s · L(real, mismatched)`. One half in GAN-CLS
-    /// ([Reed et al. 2016](https://arxiv.org/abs/1605.05396), algorithm 1). Needs classes, and a critic whose score
-    /// depends on them. Default: none.
+    /// ([Reed et al. 2016](https://arxiv.org/abs/1605.05396), algorithm 1). Needs classes, a label for every
+    /// sample, and a critic whose score depends on it. Default: none.
     #[serde(default)]
     pub mismatched: Option<f64>,
     /// Moving average of the generator, which samples are drawn from. Default: none.

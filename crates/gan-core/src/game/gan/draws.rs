@@ -19,6 +19,8 @@ pub(in crate::game) struct Draws {
     pub(in crate::game) consistency: Stream,
     /// For what a critic of classes learns from real samples by themselves.
     pub(in crate::game) alone: Stream,
+    /// Which classes are the wrong ones.
+    pub(in crate::game) mismatched: Stream,
     noise_std: f64,
     /// What everything goes through before the critic sees it.
     pub(in crate::game) warp: Warp,
@@ -32,6 +34,7 @@ impl Draws {
             penalty: clock.stream("penalty"),
             consistency: clock.stream("consistency"),
             alone: clock.stream("real-alone"),
+            mismatched: clock.stream("mismatched"),
             noise_std: config
                 .instance_noise
                 .map_or(0.0, |noise| noise.std_at(clock)),

@@ -168,14 +168,19 @@ fn a_round_reports_the_losses_of_the_paper() {
         losses.sum::<f32>() / count
     };
     let critic_loss = mean(score(&batch.targets), -1.0) + mean(score(&made), 1.0);
-    let difference = (made - batch.targets.clone()).abs().mean();
+    let difference = (made.clone() - batch.targets.clone()).abs().mean();
     let difference = difference.into_scalar::<f32>();
-    let report = game.round(batch, &clock);
+    let report = game.round(batch.clone(), &clock);
+    // The generator's step comes after the critic's.
+    let moved = game.critic().module().valid();
+    let both = Tensor::cat(vec![batch.sources, made.clone()], 1);
+    let generator_loss = mean(values(&moved.score(both.into()).primal), -1.0);
     let near = |name, wanted: f32| {
         let found = report.get(name).unwrap();
         assert!((found - wanted).abs() < 1e-4, "{name}: {found}, {wanted}");
     };
     near("critic", critic_loss);
+    near("generator", generator_loss);
     near("reconstruction", difference);
 }
 

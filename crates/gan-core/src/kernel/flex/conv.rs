@@ -247,7 +247,7 @@ impl<'a> Job<'a> {
                 };
                 let area = self.placement.size[0] * self.placement.size[1];
                 let channels = y.len() / (pictures * area);
-                let step = (PRODUCT_FLOATS / width).next_multiple_of(TILE);
+                let step = (PRODUCT_FLOATS / width).max(1).next_multiple_of(TILE);
                 let c = grow(result, (step.min(pixels.len()) + LANES) * width);
                 for first in (0..pixels.len()).step_by(step) {
                     let range = first..pixels.len().min(first + step);

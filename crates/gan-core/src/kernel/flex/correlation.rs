@@ -38,15 +38,6 @@ pub(crate) fn correlation(
     add: bool,
     d: &mut [f32],
 ) {
-    assert!(width.is_multiple_of(LANES));
-    assert_eq!(g.len(), runs.starts.len() * runs.length * width);
-    assert_eq!(d.len(), offsets.len() * width);
-    let last = |values: &[usize]| values.iter().max().copied().unwrap_or(0);
-    let reach = last(offsets) + last(runs.starts) + runs.length.saturating_sub(1) * runs.step + 1;
-    assert!(b.len() >= reach, "B has {} floats of {reach}", b.len());
-    if runs.starts.is_empty() && !add {
-        d.fill(0.0);
-    }
     let job = Correlation {
         g,
         width,
@@ -55,16 +46,7 @@ pub(crate) fn correlation(
         runs,
         add,
     };
-    // SAFETY: bounds asserted above; the processor has the vectors of its level.
-    unsafe {
-        match level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => job.run_avx512(d),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => job.run_avx2(d),
-            Level::Portable => job.run_narrow::<[f32; 8]>(d),
-        }
-    }
+    job.compute(level(), d);
 }
 
 struct Correlation<'a> {
@@ -77,12 +59,37 @@ struct Correlation<'a> {
 }
 
 impl Correlation<'_> {
+    /// With the vectors of a level, which the processor has.
+    fn compute(&self, level: Level, d: &mut [f32]) {
+        let (offsets, runs) = (self.offsets, self.runs);
+        assert!(self.width.is_multiple_of(LANES));
+        assert_eq!(self.g.len(), runs.starts.len() * runs.length * self.width);
+        assert_eq!(d.len(), offsets.len() * self.width);
+        let last = |values: &[usize]| values.iter().max().copied().unwrap_or(0);
+        let run = runs.length.saturating_sub(1) * runs.step + 1;
+        let (reach, floats) = (last(offsets) + last(runs.starts) + run, self.b.len());
+        assert!(floats >= reach, "B has {floats} floats of {reach}");
+        if runs.starts.is_empty() && !self.add {
+            d.fill(0.0);
+        }
+        // SAFETY: bounds asserted above; the processor has the vectors of its level.
+        unsafe {
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => self.run_avx512(d),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => self.run_avx2(d),
+                Level::Portable => self.run_narrow::<[f32; 8]>(d),
+            }
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
     unsafe fn run_avx512(&self, d: &mut [f32]) {
         use std::arch::x86_64::__m512;
         for m in (0..self.width).step_by(PANEL) {
-            // SAFETY: within a function with the feature; bounds asserted in `correlation`.
+            // SAFETY: within a function with the feature; bounds asserted in `compute`.
             unsafe {
                 match (self.width - m) / LANES {
                     0 => unreachable!("the width is a multiple of LANES"),
@@ -189,6 +196,94 @@ impl Correlation<'_> {
             for (k, sums) in sums.iter().enumerate() {
                 for (i, sum) in sums.iter().enumerate() {
                     sum.store(d.add(k * self.width + i * V::LANES));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    /// The best level, and all below it.
+    fn levels() -> Vec<Level> {
+        let mut levels = vec![Level::Portable];
+        #[cfg(target_arch = "x86_64")]
+        if level() == Level::Avx512 {
+            levels.push(Level::Avx2);
+        }
+        if level() != Level::Portable {
+            levels.push(level());
+        }
+        levels
+    }
+
+    /// `[columns][width]` in panels.
+    fn panels(rows: &[f32], width: usize) -> Vec<f32> {
+        let firsts = (0..width).step_by(PANEL);
+        let panel = |first: usize| {
+            let lanes = first..width.min(first + PANEL);
+            let columns = rows.chunks(width);
+            columns.flat_map(move |row| row[lanes.clone()].to_vec())
+        };
+        firsts.flat_map(panel).collect()
+    }
+
+    /// Widths of one vector to more than two panels; columns of less than a stretch and of more; rows of all tiles.
+    #[test]
+    fn correlations_equal_their_definition_with_the_vectors_of_every_level() {
+        let mut stream = Stream::new(1, "correlation", 0);
+        for (width, rows, starts, length, step) in [
+            (16, 1, 1, 1, 1),
+            (16, 29, 300, 1, 1),
+            (32, 19, 131, 1, 1),
+            (48, 13, 5, 3, 2),
+            (64, 11, 129, 1, 1),
+            (80, 23, 40, 7, 1),
+            (144, 9, 13, 21, 2),
+            (448, 7, 2, 260, 3),
+        ] {
+            let offsets: Vec<usize> = (0..rows).map(|k| (k * 7) % 31).collect();
+            let starts: Vec<usize> = (0..starts).map(|i| (i * 5) % 41).collect();
+            let runs = Runs {
+                starts: &starts,
+                length,
+                step,
+            };
+            let columns = starts.len() * length;
+            let g = stream.normals(columns * width);
+            let b = stream.normals(72 + step * length);
+            let before = stream.normals(rows * width);
+            for add in [false, true] {
+                let expected = |k: usize, m: usize| {
+                    let terms = (0..columns).map(|n| {
+                        let at = starts[n / length] + n % length * step + offsets[k];
+                        f64::from(g[n * width + m]) * f64::from(b[at])
+                    });
+                    let held = if add { before[k * width + m] } else { 0.0 };
+                    terms.sum::<f64>() + f64::from(held)
+                };
+                let job = Correlation {
+                    g: &panels(&g, width),
+                    width,
+                    offsets: &offsets,
+                    b: &b,
+                    runs: &runs,
+                    add,
+                };
+                for level in levels() {
+                    let mut d = before.clone();
+                    job.compute(level, &mut d);
+                    let scale = (columns as f64).sqrt();
+                    for (i, ours) in d.iter().enumerate() {
+                        let theirs = expected(i / width, i % width);
+                        assert!(
+                            (f64::from(*ours) - theirs).abs() < 1e-5 * scale,
+                            "{level:?}, width {width} at {i}: {ours}, not {theirs}"
+                        );
+                    }
                 }
             }
         }

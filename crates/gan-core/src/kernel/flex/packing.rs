@@ -50,8 +50,8 @@ impl Packing {
 
     /// The same without packing, if there are no zeros in it.
     ///
-    /// Channels that are a kilobyte or more apart by a power of two stay packed: their lines would push each
-    /// other out of the cache.
+    /// Channels that are a whole number of kilobytes apart stay packed: their lines would push each other out of
+    /// the cache.
     pub(crate) fn in_place_if_whole(self) -> Self {
         let whole = self.plane == self.size && self.before == [0, 0];
         Self {
@@ -148,6 +148,9 @@ impl Placement {
         to: &mut [MaybeUninit<f32>],
         finish: impl Fn(f32) -> f32,
     ) {
+        if self.count[1] == 0 {
+            return; // The first column of this phase lies outside.
+        }
         for u in 0..self.count[0] {
             let from = &from[u * plane_width..][..self.count[1]];
             let to = &mut to[(self.stride * u + self.phase[0]) * self.size[1] + self.phase[1]..];

@@ -42,7 +42,7 @@ pub(crate) fn share<T: Send>(parts: impl Iterator<Item = T>, work: impl Fn(T) + 
     each(parts.len(), |index| work(unsafe { parts[index].take() }));
 }
 
-/// [`share`] for the numbers below `count`.
+/// [`share`] for the numbers below `count`. The team has as many threads as rayon's pool where it is first called.
 pub(crate) fn each(count: usize, work: impl Fn(usize) + Sync) {
     static TEAM: OnceLock<&'static Team> = OnceLock::new();
     TEAM.get_or_init(|| Team::new(rayon::current_num_threads() - 1))

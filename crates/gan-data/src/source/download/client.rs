@@ -93,9 +93,16 @@ impl Client {
         }
         fs::create_dir_all(folder).map_err(|e| DataError::io(folder, "create the folder", e))?;
         let part = folder.join(format!("{}.part", file.name));
+        // Locked until the file has its name.
+        let mut output = open_part(&part)?;
+        if path.is_file() && sha256_of(&path)? == file.sha256 {
+            // Another program has finished meanwhile.
+            remove_if_empty(&part);
+            return Ok(path);
+        }
         let mut reasons = Vec::new();
         for address in &file.addresses {
-            match self.fetch_from(address, file, &part, progress) {
+            match self.fetch_from(address, file, (&part, &mut output), progress) {
                 Ok(()) => {
                     fs::rename(&part, &path)
                         .map_err(|e| DataError::io(&path, "rename the finished download", e))?;
@@ -108,9 +115,7 @@ impl Client {
             }
         }
         // Nothing came, so there is nothing to go on from.
-        if fs::metadata(&part).is_ok_and(|part| part.len() == 0) {
-            let _ = fs::remove_file(&part);
-        }
+        remove_if_empty(&part);
         let damaged = if is_there { "is damaged, and " } else { "" };
         let message = format!(
             "{damaged}could not be fetched ({}); check the network, or save the file as {} by hand",
@@ -125,19 +130,19 @@ impl Client {
         &self,
         address: &str,
         file: &RemoteFile,
-        part: &Path,
+        (part, output): (&Path, &mut File),
         progress: &dyn Fn(Progress),
     ) -> Result<(), Failure> {
         let mut last = "gave up".to_string();
         for _ in 0..MAX_ATTEMPTS {
-            match self.transfer(address, file, part, progress) {
+            match self.transfer(address, file, (part, output), progress) {
                 Ok(resumed) => {
                     let found = sha256_of(part).map_err(Failure::Local)?;
                     if found == file.sha256 {
                         return Ok(());
                     }
-                    let failed = |e| Failure::Local(DataError::io(part, "remove the file", e));
-                    fs::remove_file(part).map_err(failed)?;
+                    let failed = |e| Failure::Local(DataError::io(part, "empty the file", e));
+                    output.set_len(0).map_err(failed)?;
                     last = format!("its content has SHA-256 {found} instead of {}", file.sha256);
                     if !resumed {
                         return Err(Failure::Mirror(last));
@@ -156,11 +161,10 @@ impl Client {
         &self,
         address: &str,
         file: &RemoteFile,
-        part: &Path,
+        (part, output): (&Path, &mut File),
         progress: &dyn Fn(Progress),
     ) -> Result<bool, Failure> {
         let local = |e| Failure::Local(DataError::io(part, "write the download", e));
-        let mut output = open_part(part).map_err(Failure::Local)?;
         let mut received = output.metadata().map_err(local)?.len();
         if received > file.size {
             output.set_len(0).map_err(local)?;
@@ -197,7 +201,7 @@ impl Client {
             return Err(Failure::Mirror(reason));
         }
         let mut reader = response.into_body().into_reader();
-        copy(&mut reader, &mut output, received, file, progress, &local)?;
+        copy(&mut reader, output, received, file, progress, &local)?;
         output.sync_all().map_err(local)?;
         Ok(resumed)
     }
@@ -241,6 +245,12 @@ fn copy(
         } else {
             Err(Failure::Mirror(ended))
         };
+    }
+}
+
+fn remove_if_empty(part: &Path) {
+    if fs::metadata(part).is_ok_and(|part| part.len() == 0) {
+        let _ = fs::remove_file(part);
     }
 }
 

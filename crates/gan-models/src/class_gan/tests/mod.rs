@@ -342,6 +342,8 @@ fn parts_that_do_not_fit_are_refused_by_name() {
         let field = refused(&|config| config.gan.mismatched = Some(share));
         assert_eq!(field, "gan.mismatched");
     }
+    let field = refused(&|config| config.gan.shared_batch = true);
+    assert_eq!(field, "gan.shared_batch");
     let mut blind = small("acgan");
     blind.gan.mismatched = Some(0.5);
     assert_eq!(blind.validate().unwrap_err().field, "gan.mismatched");
