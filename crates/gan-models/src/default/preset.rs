@@ -37,10 +37,10 @@ pub(crate) fn default(image: ImageShape) -> ImageGanConfig {
     if let ImageGeneratorConfig::Conv(generator) = &mut config.generator {
         generator.extra_convs[0] = 1;
     }
-    if let ImageCriticConfig::Conv(critic) = &mut config.critic {
-        if let [.., second, _] = critic.extra_convs.as_mut_slice() {
-            *second = 1;
-        }
+    if let ImageCriticConfig::Conv(critic) = &mut config.critic
+        && let [.., second, _] = critic.extra_convs.as_mut_slice()
+    {
+        *second = 1;
     }
     config.gan.critic_optimizer = OptimizerConfig::adam(1.5e-3, 0.0, 0.99);
     config.gan.shared_batch = true;
