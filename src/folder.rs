@@ -56,7 +56,8 @@ pub fn check_no_others(folder: &Path, names: &[String], flag: &str) -> Result<()
     )))
 }
 
-/// Refuses to write to `place`, a folder or a file, if that would replace what is read from `given`.
+/// Refuses to write to `place`, a folder or a file, if that is what is read from `given`, or lies in it: it would
+/// replace what is read, or be read the next time.
 ///
 /// # Errors
 ///
@@ -67,13 +68,21 @@ pub fn check_not_into(
     given: &Path,
     given_flag: &str,
 ) -> Result<(), Failure> {
-    let (Ok(found), Ok(read)) = (place.canonicalize(), given.canonicalize()) else {
-        return Ok(()); // One of them is not there yet, or will be refused when it is opened.
+    let Ok(read) = given.canonicalize() else {
+        return Ok(()); // It will be refused when it is opened.
     };
-    if found == read || (found.is_file() && found.starts_with(&read)) {
+    // What is there of the place.
+    let place_or_current = place
+        .ancestors()
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        });
+    let found = place_or_current.flat_map(Path::canonicalize).next();
+    if found.is_some_and(|found| found.starts_with(&read)) {
         let shown = place.display();
         return Err(Failure::usage(format!(
-            "{flag} {shown}: it is read from ({given_flag}), and would be replaced; choose another place"
+            "{flag} {shown}: pictures are read from there ({given_flag}); choose a place outside"
         )));
     }
     Ok(())
@@ -107,13 +116,14 @@ mod tests {
         std::fs::create_dir(&inside).unwrap();
         std::fs::write(inside.join("a.png"), b"").unwrap();
         let check = |place: &Path| check_not_into(place, "--out", &inside, "--in");
-        for place in [&inside, &at("in/../in"), &at("in/a.png")] {
-            let message = check(place).unwrap_err().to_string();
-            assert!(message.contains("read from (--in)"), "{message}");
+        for place in ["in", "in/../in", "in/a.png", "in/b.png", "in/results/more"] {
+            let message = check(&at(place)).unwrap_err().to_string();
+            assert!(message.contains("read from there (--in)"), "{message}");
         }
-        for place in [&at("out"), &at("in/b.png"), &at("in/results")] {
-            check(place).unwrap();
+        for place in ["out", "out/results", "inside"] {
+            check(&at(place)).unwrap();
         }
+        check_not_into(Path::new("results"), "--out", &inside, "--in").unwrap();
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn commands(run: &RunDir, program: &str, total_kimg: f64, asked: Asked) -> V
     let path = quoted(&run.path().to_string_lossy());
     let drawing = match asked {
         Asked::Pictures => vec![Command::new(
-            "Apply it to pictures that were held out, and score it",
+            "Apply it to pictures (without --in: to those that were held out, with scores)",
             sample(run, asked),
         )],
         _ => vec![
@@ -76,7 +76,9 @@ pub fn sample(run: &RunDir, asked: Asked) -> String {
     let what = match asked {
         Asked::Latents => "--num 64".to_owned(),
         Asked::Classes(count) => format!("--classes 0-{} --num 10", count - 1),
-        Asked::Pictures => return format!("{CARGO} apply -- --run {path} --grid results.png"),
+        Asked::Pictures => {
+            return format!("{CARGO} apply -- --run {path} --in PICTURES --out results");
+        }
     };
     format!("{CARGO} sample -- --run {path} {what} --grid samples.png")
 }

@@ -98,7 +98,8 @@ impl Source<'_> {
         };
         for damage in &damaged {
             self.screen.note(format!(
-                "cannot use the checkpoint {damage}; using the one before"
+                "cannot use the checkpoint {damage}; using the one of round {}",
+                saved.clock.round
             ));
         }
         let best = saved.best.as_ref().map(|best| best.round);

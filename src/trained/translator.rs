@@ -162,7 +162,7 @@ impl Translator {
         let (_, train) = find_data(Some(&self.data.source), &self.screen)?;
         let Some(data) = test_split(&self.data, train.as_ref(), mode)? else {
             return Err(Failure::usage(format!(
-                "--test: {} has no pictures that were held out; name some with --test PATH, or sources with \
+                "{}: nothing of it was held out; name pictures as in training with --test PATH, or sources with \
                  --in PATH",
                 self.data.source
             )));
