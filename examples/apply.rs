@@ -17,8 +17,8 @@ use gan::folder;
 use gan::run::writable;
 use gan::trained::{Sheet, Translator};
 use gan_core::words::count;
+use gan_data::PixelRange;
 use gan_data::io::{pictures_from, write_picture, write_pictures};
-use gan_data::{Picture, PixelRange};
 
 /// Apply a run of the program translate to pictures.
 #[derive(Parser)]
@@ -59,15 +59,7 @@ fn main() -> ExitCode {
         let grid = grid
             .map(|path| writable(path, "--grid", "png"))
             .transpose()?;
-        let given = [("--in", &arguments.sources), ("--test", &arguments.test)];
-        for (flag, path) in given {
-            let Some(path) = path else { continue };
-            for (target, place) in [("--out", &arguments.out), ("--grid", &arguments.grid)] {
-                if let Some(place) = place {
-                    folder::check_not_into(place, target, path, flag)?;
-                }
-            }
-        }
+        check_places(&arguments)?;
         let translator = Translator::open(&arguments.run)?;
         let num = arguments.num;
         let work = match (&arguments.sources, &arguments.test) {
@@ -75,30 +67,22 @@ fn main() -> ExitCode {
             (_, Some(path)) => translator.known(path, num)?,
             _ => translator.held_out(num)?,
         };
-        let names = &work.names;
-        let total = names.len();
         if let Some(folder) = &arguments.out {
-            folder::check_no_others(folder, names, "--out")?;
+            folder::check_no_others(folder, &work.names, "--out")?;
         }
 
         let size = translator.image().size;
         let (mut plain, mut made) = (Differences::new(size)?, Differences::new(size)?);
         let mut sheet = Sheet::default();
-        let mut first = 0;
         for chunk in 0..work.num_chunks() {
             let done = translator.translate(&work, chunk, arguments.seed)?;
-            let pictures = |images| -> Result<Vec<Picture>, Failure> {
-                let mut pictures = pictures_from(images, PixelRange::Signed)?;
-                pictures.truncate(total - first);
-                Ok(pictures)
-            };
+            let pictures = |images| pictures_from(images, PixelRange::Signed);
             let (sources, results) = (pictures(&done.sources)?, pictures(&done.results)?);
             let targets = done.targets.as_ref().map(pictures).transpose()?;
             if let Some(folder) = &arguments.out {
-                let names = names[first..].iter().map(String::as_str);
+                let names = work.names_of(chunk).iter().map(String::as_str);
                 write_pictures(folder, names.zip(&results))?;
             }
-            first += results.len();
             sheet.add(&sources, &results, targets.as_deref().unwrap_or(&[]));
             if let Some(targets) = targets {
                 plain.add(sources, targets.clone())?;
@@ -115,8 +99,21 @@ fn main() -> ExitCode {
             say(format!("results  {}", made.line()?));
         }
         for path in [&arguments.out, &arguments.grid].into_iter().flatten() {
-            say(format!("{} in {}", count(total, "picture"), path.display()));
+            let made = count(work.names.len(), "picture");
+            say(format!("{made} in {}", path.display()));
         }
         Ok(())
     })
+}
+
+/// Nothing is written where pictures are read.
+fn check_places(arguments: &Arguments) -> Result<(), Failure> {
+    for (given_flag, given) in [("--in", &arguments.sources), ("--test", &arguments.test)] {
+        for (flag, place) in [("--out", &arguments.out), ("--grid", &arguments.grid)] {
+            if let (Some(given), Some(place)) = (given, place) {
+                folder::check_not_into(place, flag, given, given_flag)?;
+            }
+        }
+    }
+    Ok(())
 }

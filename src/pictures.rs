@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gan_data::source::synthetic::SyntheticDigitsConfig;
-use gan_data::source::{Pictures, Split, find_mnist, find_mnist_test, open};
+use gan_data::source::{Pictures, Split, data_dir, find_mnist, find_mnist_test, open};
 use gan_data::{ChannelMode, DataError, Picture};
 
 use crate::Failure;
@@ -31,8 +31,7 @@ pub(crate) fn find_data(
         return Ok((path.to_string_lossy().into_owned(), data));
     }
     if let Some(mnist) = find_mnist(None)? {
-        let is_ours = std::env::var_os("GAN_DATA_DIR").is_none();
-        if is_ours && find_mnist_test()?.is_none() {
+        if data_dir().is_none() && find_mnist_test()?.is_none() {
             // An earlier fetch was cut between the files. It is no pity if the network is gone by now.
             let _ = fetch_mnist(screen);
         }

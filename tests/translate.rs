@@ -174,6 +174,15 @@ fn a_run_is_applied_to_held_out_pictures_and_to_a_folder() {
         &flags,
         &["--in", "whole.png", "no transparent pixels"],
     );
+    // What comes after the pictures that are asked for is not looked at, though it is read with the last of them.
+    let many = folder.join("many");
+    fs::create_dir(&many).unwrap();
+    for number in 0..65 {
+        write_picture(many.join(format!("{number:02}.png")), &torn).unwrap();
+    }
+    write_picture(many.join("whole.png"), &picture(4, [16, 16], 3)).unwrap();
+    apply(folder, &["--in", "many", "--num", "65", "--out", "all"]);
+    assert_eq!(pictures(&folder.join("all")).len(), 65);
 }
 
 #[test]

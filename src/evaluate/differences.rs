@@ -88,26 +88,26 @@ mod tests {
         }
     }
 
+    /// What is said of even pictures of eight pixels with these values.
+    fn line_of(pairs: &[(u8, u8)]) -> String {
+        let mut differences = Differences::new(8).unwrap();
+        for (found, wanted) in pairs {
+            let [found, wanted] = [found, wanted].map(|value| vec![grey(*value, 8)]);
+            differences.add(found, wanted).unwrap();
+        }
+        differences.line().unwrap()
+    }
+
     /// `10 log₁₀(255² / 10²) = 28.131`.
     #[test]
     fn a_difference_of_ten_everywhere() {
-        let mut differences = Differences::new(8).unwrap();
-        differences
-            .add(vec![grey(110, 8)], vec![grey(100, 8)])
-            .unwrap();
-        differences
-            .add(vec![grey(90, 8)], vec![grey(100, 8)])
-            .unwrap();
-        assert_eq!(differences.line().unwrap(), "L1 10.00 of 255, psnr 28.131");
+        let line = line_of(&[(110, 100), (90, 100)]);
+        assert_eq!(line, "L1 10.00 of 255, psnr 28.131");
     }
 
     #[test]
     fn equal_pictures_are_no_failure() {
-        let mut differences = Differences::new(8).unwrap();
-        differences
-            .add(vec![grey(110, 8)], vec![grey(110, 8)])
-            .unwrap();
-        assert_eq!(differences.line().unwrap(), "L1 0.00 of 255, all equal");
+        assert_eq!(line_of(&[(110, 110)]), "L1 0.00 of 255, all equal");
     }
 
     #[test]

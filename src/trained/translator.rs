@@ -56,6 +56,12 @@ impl Work {
     pub fn num_chunks(&self) -> usize {
         self.names.len().div_ceil(self.chunk)
     }
+
+    /// What the results of one call are called.
+    pub fn names_of(&self, chunk: usize) -> &[String] {
+        let first = chunk * self.chunk;
+        &self.names[first..self.names.len().min(first + self.chunk)]
+    }
 }
 
 /// Some of its pictures.
@@ -207,17 +213,20 @@ impl Translator {
     pub fn translate(&self, work: &Work, chunk: usize, seed: u64) -> Result<Done, Failure> {
         let pictures = work.loader.batch(chunk as u64);
         let pictures = pictures.map_err(|error| Failure::new(format!("{} {error}", work.flag)))?;
+        // The data may go on after the pictures that were asked for.
+        let names = work.names_of(chunk);
+        let pictures = pictures.images.narrow(0, 0, names.len());
         let (task, image) = (self.task(), self.image());
         let (sources, targets) = if work.are_known {
             let stream = &mut Stream::new(seed, "source", chunk as u64);
-            let pair = task.pair(pictures.images, stream);
+            let pair = task.pair(pictures, stream);
             (pair.sources, Some(pair.targets))
         } else {
-            self.check_holes(&pictures.images, work, chunk)?;
-            (task.source(pictures.images, image), None)
+            self.check_holes(&pictures, names)?;
+            (task.source(pictures, image), None)
         };
         let first = chunk * work.chunk;
-        let seeds: Vec<u64> = (first..first + sources.dims()[0])
+        let seeds: Vec<u64> = (first..first + names.len())
             .map(|index| seed.wrapping_add(index as u64))
             .collect();
         let rows = self.loaded.model.rows_of(sources.clone(), &seeds);
@@ -232,7 +241,7 @@ impl Translator {
         })
     }
 
-    fn check_holes(&self, given: &Tensor<4>, work: &Work, chunk: usize) -> Result<(), Failure> {
+    fn check_holes(&self, given: &Tensor<4>, names: &[String]) -> Result<(), Failure> {
         let Task::Inpaint { .. } = self.task() else {
             return Ok(());
         };
@@ -244,7 +253,7 @@ impl Translator {
             Some(index) => Err(Failure::new(format!(
                 "--in: the picture of {} has no transparent pixels, so that there is nothing to fill; make those \
                  transparent that shall be filled",
-                work.names[chunk * work.chunk + index]
+                names[index]
             ))),
         }
     }

@@ -22,6 +22,17 @@ fn places_that_cannot_be_written() {
     checks.done(2);
 }
 
+/// Not the same as no network, where digits are drawn instead.
+#[test]
+fn a_cache_that_cannot_be_written() {
+    let mut checks = Checks::new();
+    checks.file("cache", b"not a folder");
+    let run = ["--kimg", "0.1", "--quiet"];
+    let words = ["cache/mnist", "create the folder", "--data synthetic"];
+    checks.refused("mnist_gan", &run, &words);
+    checks.done(1);
+}
+
 /// A file system that is full is the same as one on which no file may grow; a shell can make one.
 #[cfg(target_os = "linux")]
 #[test]

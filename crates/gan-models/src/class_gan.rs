@@ -67,7 +67,8 @@ impl Model for ClassGanConfig {
         let generator = self.generator.validate(latent, width);
         generator.map_err(within("generator"))?;
         self.critic.validate(width).map_err(within("critic"))?;
-        self.gan.validate().map_err(within("gan"))?;
+        let gan = self.gan.validate_with_classes(self.condition);
+        gan.map_err(within("gan"))?;
         let (drawn, judged) = (self.generator.image(), self.critic.image());
         if drawn != judged {
             let text = |i: ImageShape| format!("{}x{}x{}", i.channels, i.size, i.size);
@@ -78,14 +79,8 @@ impl Model for ClassGanConfig {
             let allowed = "anything but batch normalisation in a critic with a gradient penalty";
             return Err(ConfigError::new("critic.norm", "batch", allowed));
         }
-        if self.gan.shared_batch {
-            let allowed = "left out: a game of classes does not play it";
-            return Err(ConfigError::new("gan.shared_batch", "set", allowed));
-        }
-        let has_wrong_classes = self.num_labels() > 1 && self.critic.score_depends_on_class();
-        if self.gan.mismatched.is_some() && !has_wrong_classes {
-            let allowed = "left out, or there must be two classes or more, and a critic with a plane for the class, \
-                           two towers or a projection";
+        if self.gan.mismatched.is_some() && !self.critic.score_depends_on_class() {
+            let allowed = "left out, or the critic must have a plane for the class, two towers or a projection";
             return Err(ConfigError::new("gan.mismatched", "set", allowed));
         }
         check_batch(self.batch_size, self.gan.critic_steps, 2)?;

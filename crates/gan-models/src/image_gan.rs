@@ -53,17 +53,14 @@ impl ImageGanConfig {
         let within = |parent| move |error: ConfigError| error.within(parent);
         self.generator.validate().map_err(within("generator"))?;
         self.critic.validate().map_err(within("critic"))?;
-        self.gan.validate().map_err(within("gan"))?;
+        let gan = self.gan.validate_without_classes();
+        gan.map_err(within("gan"))?;
         self.validate_shapes()?;
         self.validate_batch()?;
         if self.gan.penalty.is_some() && !self.critic.can_be_penalised() {
             let allowed = "anything but batch normalisation in a critic with a gradient penalty: \
                            every picture's gradient would depend on the others";
             return Err(ConfigError::new("critic.norm", "batch", allowed));
-        }
-        if self.gan.mismatched.is_some() {
-            let allowed = "left out: there are no classes in this game";
-            return Err(ConfigError::new("gan.mismatched", "set", allowed));
         }
         check_total_kimg(self.total_kimg)
     }

@@ -6,7 +6,6 @@ mod verdicts;
 use burn::prelude::*;
 
 use self::parts::{CriticStep, Rows, Samples};
-use self::verdicts::has_wrong_classes;
 use super::gan::terms::{Ask, Seen, Terms};
 use super::gan::{Draws, unless_broken};
 use super::pair::{Pair, part_size};
@@ -14,7 +13,6 @@ use super::{Clock, Ema, Game, GanConfig, Player, Report, SampleRequest, State, S
 use crate::error::ConfigError;
 use crate::loss::Objective;
 use crate::nn::{ClassCritic, Generator, one_hot};
-use crate::penalty::clip_weights;
 use crate::rng::Stream;
 use crate::sample::Condition;
 
@@ -71,14 +69,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         critic: C,
     ) -> Result<Self, ConfigError> {
         condition.validate()?;
-        if config.mismatched.is_some() && !has_wrong_classes(condition) {
-            let allowed = "left out, or the condition must be two classes or more";
-            return Err(ConfigError::new("mismatched", "set", allowed));
-        }
-        if config.shared_batch {
-            let allowed = "left out: this game does not play it";
-            return Err(ConfigError::new("shared_batch", "set", allowed));
-        }
+        config.validate_with_classes(condition)?;
         let row_size = config.latent.size() + condition.width();
         let pair = Pair::new(&config, row_size, generator, critic)?;
         let (generator, critic) = (pair.generator.module(), pair.critic.module());
@@ -140,9 +131,9 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         let [r, f] = scores.clone();
         let mut loss = self.objective.critic_loss(r.clone(), f);
         if let Some(share) = self.config.mismatched {
-            let mismatched = self.judge_mismatched(&seen[0], &mut draws.mismatched);
-            let mismatched = mismatched.score.primal;
-            loss = loss * (1.0 - share) + self.objective.critic_loss(r, mismatched) * share;
+            let verdict = self.judge_mismatched(&seen[0], &mut draws.mismatched);
+            let mismatched = self.objective.critic_loss(r, verdict.score.primal);
+            loss = loss * (1.0 - share) + mismatched * share;
         }
         let reported = loss.clone().inner();
         let class = critic.critic_class_loss((&on_real, &real.classes), (&on_fake, &fake.classes));
@@ -156,11 +147,7 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         if let Some(penalty) = &penalty {
             total = total + penalty.surrogate.clone();
         }
-        let step = self.pair.critic.minimize(unless_broken(total));
-        if let Some(limit) = self.config.weight_clip {
-            let clip = |critic| clip_weights(critic, limit);
-            self.pair.critic.change(clip);
-        }
+        let step = self.pair.move_critic(unless_broken(total));
         let [r, f] = scores.map(Tensor::inner);
         let beliefs = self.objective.beliefs(r.clone(), f.clone());
         self.objective.observe(r.clone(), f.clone());

@@ -17,7 +17,6 @@ use super::{Clock, Ema, Game, Player, Report, SampleRequest, State, StateError};
 use crate::error::ConfigError;
 use crate::loss::Objective;
 use crate::nn::{Critic, Generator};
-use crate::penalty::clip_weights;
 
 /// A generator against a critic, Algorithm 1 of
 /// [Generative Adversarial Networks](https://arxiv.org/abs/1406.2661) and its descendants.
@@ -89,7 +88,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     ///
     /// Panics if the generator has no parameters or was made on a device without autodiff.
     pub fn new(config: GanConfig, generator: G, critic: C) -> Result<Self, ConfigError> {
-        config.validate()?;
+        config.validate_without_classes()?;
         if let (Some(field), true) = (config.needs_pictures(), D != 4) {
             let allowed = "left out: it needs pictures [batch, channels, height, width]";
             return Err(ConfigError::new(field, "on", allowed));
@@ -97,10 +96,6 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         if let (Some(field), false) = (config.needs_features(), critic.has_features()) {
             let allowed = "left out, or the critic must implement `score_with_features`";
             return Err(ConfigError::new(field, "on", allowed));
-        }
-        if config.mismatched.is_some() {
-            let allowed = "left out: there are no classes in this game";
-            return Err(ConfigError::new("mismatched", "set", allowed));
         }
         let pair = Pair::new(&config, config.latent.size(), generator, critic)?;
         let (generator, critic) = (pair.generator.module(), pair.critic.module());
@@ -149,11 +144,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
     ) -> (CriticStep, Option<Shared<D>>) {
         self.pair.begin_critic_step();
         let latents = self.latents(real.dims()[0], draws);
-        let on_tape = keeps.then(|| self.pair.generator.module().generate(latents.clone()));
-        let fake = match &on_tape {
-            Some(fake) => fake.clone().detach(),
-            None => self.pair.generator.opponent().generate(latents.clone()),
-        };
+        let (fake, on_tape) = self.make(latents.clone(), keeps);
         let (real, fake) = (draws.add_noise(real), draws.add_noise(fake));
         let seen = [&real, &fake].map(|x| draws.warp(x.clone()));
         let (scores, penalty) = self.judge_both(seen.clone(), [real, fake], clock, draws);
@@ -187,12 +178,7 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
         if let Some(penalty) = &penalty {
             total = total + penalty.surrogate.clone();
         }
-        let step = self.pair.critic.minimize(unless_broken(total));
-        if let Some(limit) = self.config.weight_clip {
-            self.pair
-                .critic
-                .change(|critic| clip_weights(critic, limit));
-        }
+        let step = self.pair.move_critic(unless_broken(total));
         let [real, fake] = scores;
         let (d_real, d_fake) = self.objective.beliefs(real.clone(), fake.clone());
         self.objective.observe(real.clone(), fake.clone());
@@ -206,6 +192,15 @@ impl<G: Generator<D>, C: Critic<D>, const D: usize> Gan<G, C, D> {
             gradient_norm: step.gradient_norm,
         };
         (step, shared)
+    }
+
+    /// What the generator makes now, off the tape; and the same on it, if that is kept.
+    fn make(&self, latents: Tensor<2>, keeps: bool) -> (Tensor<D>, Option<Tensor<D>>) {
+        if !keeps {
+            return (self.pair.generator.opponent().generate(latents), None);
+        }
+        let fake = self.pair.generator.module().generate(latents);
+        (fake.clone().detach(), Some(fake))
     }
 
     /// The generator learns to please the critic. `healthy` is 1, or NaN if the generator must not move.

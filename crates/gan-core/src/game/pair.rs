@@ -3,10 +3,11 @@
 use burn::module::Module;
 use burn::prelude::*;
 
-use super::{Clock, Ema, GanConfig, Player, State, StateError, standing_statistics};
+use super::{Clock, Ema, GanConfig, Player, State, StateError, Step, standing_statistics};
 use crate::error::ConfigError;
 use crate::nn::{Generator, advance_spectral_norms, has_spectral_norms};
 use crate::optim::LearningRateSchedule;
+use crate::penalty::clip_weights;
 
 /// A generator with its average, and a critic.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Pair<G: Module, C: Module> {
     /// Whether generator and critic have layers with spectral normalisation.
     spectral: [bool; 2],
     schedule: Option<LearningRateSchedule>,
+    /// Largest weight of the critic.
+    weight_clip: Option<f64>,
     /// For samples, of the average or not.
     standing: Option<(bool, G)>,
     pub(crate) device: Device,
@@ -68,6 +71,7 @@ impl<G: Module, C: Module> Pair<G, C> {
                 has_spectral_norms(critic.module()),
             ],
             schedule: config.learning_rate_schedule,
+            weight_clip: config.weight_clip,
             generator,
             standing: None,
             critic: critic.with_gradient_clipping(clip),
@@ -97,6 +101,15 @@ impl<G: Module, C: Module> Pair<G, C> {
         if critic {
             advance_spectral_norms(self.critic.module());
         }
+    }
+
+    /// The critic takes a step, and keeps its weights within their limit.
+    pub(crate) fn move_critic(&mut self, loss: Tensor<1>) -> Step {
+        let step = self.critic.minimize(loss);
+        if let Some(limit) = self.weight_clip {
+            self.critic.change(|critic| clip_weights(critic, limit));
+        }
+        step
     }
 
     /// The average follows the generator, after a round over `images` pictures.

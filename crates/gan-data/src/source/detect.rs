@@ -127,8 +127,7 @@ fn looked_for() -> String {
 /// Those of [`open`] for a given path; [`DataError::NotFound`] if `GAN_DATA_DIR` names no folder;
 /// the errors of [`Mnist::open`] for files that are there but damaged.
 pub fn find_mnist(data: Option<&Path>) -> Result<Option<Arc<dyn Pictures>>, DataError> {
-    let shared = env::var_os("GAN_DATA_DIR").filter(|value| !value.is_empty());
-    find_mnist_in(data, shared.map(PathBuf::from), cache_dir())
+    find_mnist_in(data, data_dir(), cache_dir())
 }
 
 /// The test set of MNIST from where [`find_mnist`] without a path finds the training set.
@@ -137,8 +136,7 @@ pub fn find_mnist(data: Option<&Path>) -> Result<Option<Arc<dyn Pictures>>, Data
 ///
 /// As [`find_mnist`].
 pub fn find_mnist_test() -> Result<Option<Arc<dyn Pictures>>, DataError> {
-    let shared = env::var_os("GAN_DATA_DIR").filter(|value| !value.is_empty());
-    find_split_in(shared.map(PathBuf::from), cache_dir(), Split::Test)
+    find_split_in(data_dir(), cache_dir(), Split::Test)
 }
 
 fn find_mnist_in(
@@ -172,6 +170,12 @@ fn find_split_in(
         }
     }
     Ok(None)
+}
+
+/// The folder with data that `GAN_DATA_DIR` names, if it names one.
+pub fn data_dir() -> Option<PathBuf> {
+    let value = env::var_os("GAN_DATA_DIR").filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
 }
 
 /// The folder for downloads: `GAN_CACHE_DIR`, else `$XDG_CACHE_HOME/gan-rs`, else `~/.cache/gan-rs`.

@@ -22,7 +22,7 @@ pub mod synthetic;
 
 pub use archive::ImageArchive;
 pub use cifar::Cifar10;
-pub use detect::{cache_dir, find_mnist, find_mnist_test, open};
+pub use detect::{cache_dir, data_dir, find_mnist, find_mnist_test, open};
 pub use idx::{IdxArray, IdxPictures, read_idx};
 pub use image_folder::{ImageFolder, ImageOptions};
 pub use mnist::{Mnist, has_mnist};

@@ -11,7 +11,6 @@ use crate::game::Clock;
 use crate::nn::{ClassCritic, Generator, Verdict};
 use crate::penalty::{Penalty, PenaltyConfig, PenaltyPoints};
 use crate::rng::Stream;
-use crate::sample::Condition;
 
 impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
     /// The verdicts on what the critic sees of real and generated samples, and the penalty with its
@@ -71,11 +70,6 @@ impl<G: Generator<4>, C: ClassCritic> ClassGan<G, C> {
         };
         judge(self.pair.critic.module(), &wrong)
     }
-}
-
-/// Whether every class has another one.
-pub(super) fn has_wrong_classes(condition: Condition) -> bool {
-    matches!(condition, Condition::Classes { count } if count > 1)
 }
 
 fn judge<C: ClassCritic>(critic: &C, samples: &Samples) -> Verdict {

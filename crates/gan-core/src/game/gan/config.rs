@@ -10,7 +10,7 @@ use crate::loss::{AdversarialLoss, BeganConfig, Objective};
 use crate::nn::{check_not_negative, check_positive};
 use crate::optim::{LearningRateSchedule, OptimizerConfig};
 use crate::penalty::{ConsistencyConfig, LecamConfig, OrthogonalConfig, PenaltyConfig, TopKConfig};
-use crate::sample::LatentPrior;
+use crate::sample::{Condition, LatentPrior};
 
 /// How the two play.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,6 +231,40 @@ impl GanConfig {
             if let Some(ramp_up) = ema.ramp_up {
                 check_positive("ema.ramp_up", ramp_up)?;
             }
+        }
+        Ok(())
+    }
+
+    /// [`validate`](Self::validate), for a game without classes.
+    ///
+    /// # Errors
+    ///
+    /// As there, and if it is about classes.
+    pub fn validate_without_classes(&self) -> Result<(), ConfigError> {
+        self.validate()?;
+        if self.mismatched.is_some() {
+            let allowed = "left out: there are no classes in this game";
+            return Err(ConfigError::new("mismatched", "set", allowed));
+        }
+        Ok(())
+    }
+
+    /// [`validate`](Self::validate), for a [game of classes](crate::game::ClassGan).
+    ///
+    /// # Errors
+    ///
+    /// As there, and if it shares a batch, which that game does not play, or wants wrong classes where there
+    /// are none.
+    pub fn validate_with_classes(&self, condition: Condition) -> Result<(), ConfigError> {
+        self.validate()?;
+        if self.shared_batch {
+            let allowed = "left out: a game of classes does not play it";
+            return Err(ConfigError::new("shared_batch", "set", allowed));
+        }
+        let has_wrong_classes = matches!(condition, Condition::Classes { count } if count > 1);
+        if self.mismatched.is_some() && !has_wrong_classes {
+            let allowed = "left out, or the condition must be two classes or more";
+            return Err(ConfigError::new("mismatched", "set", allowed));
         }
         Ok(())
     }

@@ -58,7 +58,17 @@ pub(crate) enum PackedWeight {
 
 impl PackedWeight {
     /// `value(m, tap)` is the weight of a term in output channel `m`.
-    fn rows(channels: usize, taps: &[Tap], value: impl Fn(usize, &Tap) -> f32 + Sync) -> Self {
+    fn new(
+        way: Way,
+        channels: usize,
+        taps: &[Tap],
+        value: impl Fn(usize, &Tap) -> f32 + Sync,
+    ) -> Self {
+        if way == Way::AlongPixels {
+            let mut panels = Vec::new();
+            pack_panels(channels, taps.len(), &mut panels, |m, k| value(m, &taps[k]));
+            return Self::Panels { panels, channels };
+        }
         let width = channels.next_multiple_of(LANES);
         let mut rows = vec![0.0; taps.len() * width];
         // A phase of the output may be without terms.
@@ -78,20 +88,34 @@ impl PackedWeight {
         });
         Self::Rows { rows, width }
     }
+}
 
-    /// The same, for vectors along the pixels.
-    fn panels(channels: usize, taps: &[Tap], value: impl Fn(usize, &Tap) -> f32) -> Self {
-        let mut panels = Vec::new();
-        pack_panels(channels, taps.len(), &mut panels, |m, k| value(m, &taps[k]));
-        Self::Panels { panels, channels }
+/// Which way the vectors of a product run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    AlongPixels,
+    AlongChannels,
+}
+
+impl Way {
+    /// For so many channels of the output. Pixels that a vector runs along must be neighbours in the input.
+    fn of(channels: usize, stride: usize) -> Self {
+        if channels < LANES && stride == 1 {
+            Self::AlongPixels
+        } else {
+            Self::AlongChannels
+        }
     }
 
-    /// The input as this weight reads it.
-    fn packing(&self, packing: Packing) -> Packing {
-        match self {
-            Self::Panels { .. } => packing,
-            Self::Rows { .. } => packing.in_place_if_whole(),
-        }
+    /// How its input is laid out, for as many pictures as a task takes.
+    fn packing(self, packing: Packing, shape: &ConvShape) -> Packing {
+        grouped(
+            match self {
+                Self::AlongPixels => packing,
+                Self::AlongChannels => packing.in_place_if_whole(),
+            },
+            shape,
+        )
     }
 }
 
@@ -112,12 +136,7 @@ pub(crate) fn pack_weight(weight: &[f32], shape: &ConvShape) -> PackedWeight {
     let taps = big_taps(shape, &big_packing(shape, 1));
     let (channels, depth) = (shape.small_channels, taps.len());
     let value = |m: usize, tap: &Tap| weight[m * depth + tap.weight];
-    // Pixels that vectors run along are neighbours in the input.
-    if channels < LANES && shape.stride == 1 {
-        PackedWeight::panels(channels, &taps, value)
-    } else {
-        PackedWeight::rows(channels, &taps, value)
-    }
+    PackedWeight::new(Way::of(channels, shape.stride), channels, &taps, value)
 }
 
 /// [`convolve`] with a packed weight.
@@ -127,7 +146,8 @@ pub(crate) fn convolve_packed(
     shape: &ConvShape,
     finish: Finish<'_>,
 ) -> Vec<f32> {
-    let packing = grouped(weight.packing(big_packing(shape, 1)), shape);
+    let way = Way::of(shape.small_channels, shape.stride);
+    let packing = way.packing(big_packing(shape, 1), shape);
     let placement = Placement {
         size: shape.small,
         stride: 1,
@@ -148,23 +168,16 @@ pub(crate) fn convolve_transposed(
     shape: &ConvShape,
 ) -> Vec<f32> {
     let phases = OutputPhases::new(shape);
-    let along_pixels = shape.big_channels < LANES;
-    let packing = match phases.packing(shape, 1) {
-        packing if along_pixels => packing,
-        packing => packing.in_place_if_whole(),
-    };
-    let packing = grouped(packing, shape);
+    // Each phase has stride 1.
+    let way = Way::of(shape.big_channels, 1);
+    let packing = way.packing(phases.packing(shape, 1), shape);
     let (channels, area) = (shape.big_channels, shape.area());
     let (weights, parts): (Vec<_>, Vec<_>) = phases
         .each(shape, &packing)
         .map(|(taps, placement)| {
             let value =
                 |m: usize, tap: &Tap| weight[(tap.channel * channels + m) * area + tap.weight];
-            let weight = if along_pixels {
-                PackedWeight::panels(channels, &taps, value)
-            } else {
-                PackedWeight::rows(channels, &taps, value)
-            };
+            let weight = PackedWeight::new(way, channels, &taps, value);
             (weight, (taps, placement))
         })
         .unzip();

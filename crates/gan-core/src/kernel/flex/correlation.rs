@@ -204,21 +204,9 @@ impl Correlation<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::simd::tests::levels;
     use super::*;
     use crate::rng::Stream;
-
-    /// The best level, and all below it.
-    fn levels() -> Vec<Level> {
-        let mut levels = vec![Level::Portable];
-        #[cfg(target_arch = "x86_64")]
-        if level() == Level::Avx512 {
-            levels.push(Level::Avx2);
-        }
-        if level() != Level::Portable {
-            levels.push(level());
-        }
-        levels
-    }
 
     /// `[columns][width]` in panels.
     fn panels(rows: &[f32], width: usize) -> Vec<f32> {

@@ -365,6 +365,7 @@ impl Work<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::simd::tests::levels;
     use super::*;
     use crate::rng::Stream;
 
@@ -410,16 +411,6 @@ mod tests {
         [0, 3, 4],
         [3, 0, 4],
     ];
-
-    /// What this processor can do.
-    fn levels() -> Vec<Level> {
-        let mut levels = vec![Level::Portable, level()];
-        #[cfg(target_arch = "x86_64")]
-        if level() == Level::Avx512 {
-            levels.push(Level::Avx2);
-        }
-        levels
-    }
 
     #[test]
     fn every_layout_equals_the_formula() {

@@ -175,8 +175,8 @@ impl Placement {
             .collect()
     }
 
-    /// `[pixel][width]` → pictures `[channel][row][column]`, through `finish`: the pixels `first …` of
-    /// those of all pictures.
+    /// `[pixel][width]` → pictures `[channel][row][column]`, through `finish`. `pixels` are numbered through
+    /// all pictures, and `to` is all of these.
     ///
     /// `products` must have room for [`LANES`] pixels past the last one.
     #[inline]

@@ -291,8 +291,21 @@ mod x86 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The levels that this processor has, the best one last.
+    pub(crate) fn levels() -> Vec<Level> {
+        let mut levels = vec![Level::Portable];
+        #[cfg(target_arch = "x86_64")]
+        if level() == Level::Avx512 {
+            levels.push(Level::Avx2);
+        }
+        if level() != Level::Portable {
+            levels.push(level());
+        }
+        levels
+    }
 
     #[test]
     fn a_transposed_square_has_rows_for_columns() {

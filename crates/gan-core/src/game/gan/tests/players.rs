@@ -318,8 +318,8 @@ fn a_shared_batch_is_the_one_of_the_last_critic_step() {
             };
             let mut game = game(config);
             let before = weights(game.generator());
-            let report = game.round(batch(0, 6), &Clock::new(3)).read();
-            let value = |name| report.iter().find(|(n, _)| *n == name).unwrap().1;
+            let report = game.round(batch(0, 6), &Clock::new(3));
+            let value = |name| report.get(name).unwrap();
             let difference = (value("generator") + value("d_fake")).abs();
             assert_eq!(difference < 1e-6, shared_batch, "{difference}");
             assert_ne!(weights(game.generator()), before);
@@ -346,14 +346,14 @@ fn a_shared_batch_keeps_the_scores_of_the_real_samples() {
         .latents
         .normal([6, 4], &Device::flex());
     let fake = game.generator().module().generate(on_tape(latents)).inner();
-    let report = game.round(real.clone(), &clock).read();
+    let report = game.round(real.clone(), &clock);
     let on_fake = judge(&game, on_tape(fake));
     let loss = |on_real| {
         let loss = AdversarialLoss::RelativisticAverage;
         let loss = loss.generator_loss(Some(on_real), on_fake.clone());
         loss.into_scalar::<f32>()
     };
-    let ours = report.iter().find(|(n, _)| *n == "generator").unwrap().1;
+    let ours = report.get("generator").unwrap();
     let expected = loss(on_real);
     assert!((ours - expected).abs() < 1e-5, "{ours}, not {expected}");
     let anew = judge(&game, on_tape(real));
