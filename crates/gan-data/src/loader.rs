@@ -185,8 +185,7 @@ fn check(data: &dyn Pictures, config: &LoaderConfig) -> Result<(), DataError> {
     }
     if config.drop_last && count < size {
         let message = format!(
-            "{size} is more than the {count} pictures of {}; use at most {count}, or turn \
-             drop_last off",
+            "{size} is more than there are pictures in {}, {count}; use at most {count}, or turn drop_last off",
             data.name()
         );
         return Err(DataError::config("batch_size", message));

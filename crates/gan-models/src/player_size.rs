@@ -25,24 +25,22 @@ impl PlayerSize {
         critic: &impl Module,
     ) -> [Self; 2] {
         let history = usize::from(game.historical_average.is_some());
-        let size = |name, parameters: usize, remembered: usize| Self {
+        let average = usize::from(game.ema.is_some());
+        // Weights and gradients are the first two.
+        let size = |name, parameters: usize, moments: usize, others: usize| Self {
             name,
             parameters,
-            // Weights and gradients are the first two.
-            bytes: ((2 + remembered) * size_of::<f32>()) as u128 * parameters as u128,
+            bytes: size_of::<f32>() as u128
+                * ((2 + others) as u128 * parameters as u128 + moments as u128),
         };
-        let average = usize::from(game.ema.is_some());
+        let moments = (
+            game.generator_optimizer.memory(generator),
+            game.critic_optimizer.memory(critic),
+        );
+        let (generator, critic) = (parameter_count(generator), parameter_count(critic));
         [
-            size(
-                "generator",
-                parameter_count(generator),
-                game.generator_optimizer.moment_count() + average + history,
-            ),
-            size(
-                "critic",
-                parameter_count(critic),
-                game.critic_optimizer.moment_count() + history,
-            ),
+            size("generator", generator, moments.0, average + history),
+            size("critic", critic, moments.1, history),
         ]
     }
 }
@@ -78,14 +76,23 @@ mod tests {
         assert_as_made::<crate::SemiSupervisedConfig>("semi-supervised");
     }
 
-    /// Two moments of Adam, and an average of the generator in `default` alone.
+    /// Two moments of Adam; one of Muon, but two for biases and for the row before the score; and an average of
+    /// the generator in `default` alone.
     #[test]
     fn what_is_kept_for_every_parameter_is_counted() {
-        for (name, copies) in [("vanilla", [4, 4]), ("default", [5, 4])] {
+        let biases = 64 * 49 + 64 + 32 + 32 + 1;
+        let no_matrices = 32 + 32 + 64 + 64 + 65 * 49 + 1;
+        for (name, copies, rest) in [
+            ("vanilla", 4, [0, 0]),
+            ("default", 3, [biases, no_matrices]),
+        ] {
             let config = crate::preset(name, ImageShape::new(1, 28)).unwrap();
             let sizes = config.player_sizes(&Device::flex()).unwrap();
-            let found = sizes.map(|size| size.bytes / (4 * size.parameters as u128));
-            assert_eq!(found, copies, "{name}");
+            let average = usize::from(name == "default");
+            for ((size, rest), average) in sizes.iter().zip(rest).zip([average, 0]) {
+                let wanted = 4 * (size.parameters * (copies + average) + rest);
+                assert_eq!(size.bytes, wanted as u128, "{name} {}", size.name);
+            }
         }
     }
 

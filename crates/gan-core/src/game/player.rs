@@ -185,7 +185,8 @@ impl ModuleMapper for Apply<'_> {
             let shape = value.dims();
             // Flat, and moved rather than cloned, so that the update can happen in place.
             let (value, gradient) = (value.inner().flatten(0, D - 1), gradient.flatten(0, D - 1));
-            let updated = self.update.apply(id, value, gradient).reshape(shape);
+            let updated = self.update.apply(id, &shape, value, gradient);
+            let updated = updated.reshape(shape);
             Tensor::from_inner(updated).require_grad()
         })
     }

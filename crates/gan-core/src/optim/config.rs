@@ -1,5 +1,7 @@
 //! The settings of optimisers.
 
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
@@ -52,6 +54,28 @@ pub enum OptimizerConfig {
         #[serde(default)]
         momentum: f64,
     },
+    /// Muon, [Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/): a weight of a convolution or of a
+    /// dense layer moves along the [nearest orthogonal matrix](crate::kernel::orthogonalize) to its averaged
+    /// gradient, so that every direction that a layer knows gets its share of a step; everything else by Adam.
+    ///
+    /// A weight is taken as a matrix of its first dimension by all others; one with a single row or column is no
+    /// matrix. A step is scaled by `lr · √max(rows, columns)`: its root mean square is `lr`, about that of
+    /// Adam with β₁ = 0, so that one learning rate serves both
+    /// ([Liu et al. 2025](https://arxiv.org/abs/2502.16982) have a fifth of it).
+    /// Differs from its authors' code: no Nesterov momentum, and first and last layers are no exception.
+    Muon {
+        /// Learning rate, of matrices and of all else.
+        lr: f64,
+        /// Decay of a matrix's averaged gradient; 0.95 in its authors' code, for classifiers. Large ones let the
+        /// two players swing.
+        momentum: f64,
+        /// Adam's decay of the first moment.
+        beta_1: f64,
+        /// Adam's decay of the second moment.
+        beta_2: f64,
+        /// Adam's epsilon.
+        epsilon: f64,
+    },
 }
 
 impl OptimizerConfig {
@@ -66,20 +90,50 @@ impl OptimizerConfig {
         }
     }
 
+    /// Muon with Adam (0, 0.99) for what is no matrix, as for the players of ProGAN and StyleGAN.
+    pub fn muon(lr: f64, momentum: f64) -> Self {
+        Self::Muon {
+            lr,
+            momentum,
+            beta_1: 0.0,
+            beta_2: 0.99,
+            epsilon: 1e-8,
+        }
+    }
+
     /// The learning rate.
     pub fn lr(&self) -> f64 {
         match *self {
             Self::Adam { lr, .. }
             | Self::AdamW { lr, .. }
             | Self::RmsProp { lr, .. }
-            | Self::Sgd { lr, .. } => lr,
+            | Self::Sgd { lr, .. }
+            | Self::Muon { lr, .. } => lr,
         }
     }
 
-    /// Numbers that it remembers for every parameter.
-    pub fn moment_count(&self) -> usize {
+    /// Numbers that it remembers for all trainable parameters of a module.
+    pub fn memory<M: Module>(&self, module: &M) -> usize {
+        struct Count<'a>(&'a OptimizerConfig, usize);
+        impl ModuleVisitor for Count<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if param.is_require_grad() {
+                    let shape = param.base().shape();
+                    self.1 += self.0.moment_count(shape.as_slice()) * shape.num_elements();
+                }
+            }
+        }
+        let mut count = Count(self, 0);
+        module.visit(&mut count);
+        count.1
+    }
+
+    /// Numbers that it remembers for every value of a parameter of this shape.
+    pub(crate) fn moment_count(&self, shape: &[usize]) -> usize {
         match self {
             Self::Adam { .. } | Self::AdamW { .. } => 2,
+            Self::Muon { .. } if matrix(shape).is_some() => 1,
+            Self::Muon { .. } => 2,
             Self::RmsProp { .. } => 1,
             Self::Sgd { momentum, .. } => usize::from(*momentum != 0.0),
         }
@@ -98,6 +152,8 @@ impl OptimizerConfig {
                 Err(ConfigError::new(name, value, allowed))
             }
         };
+        let check_decay =
+            |name: &str, value: f64| check(name, value, "in [0, 1)", (0.0..1.0).contains(&value));
         let lr = self.lr();
         check("lr", lr, "a finite number above 0", lr > 0.0)?;
         match *self {
@@ -115,8 +171,8 @@ impl OptimizerConfig {
                 weight_decay,
                 ..
             } => {
-                check("beta_1", beta_1, "in [0, 1)", (0.0..1.0).contains(&beta_1))?;
-                check("beta_2", beta_2, "in [0, 1)", (0.0..1.0).contains(&beta_2))?;
+                check_decay("beta_1", beta_1)?;
+                check_decay("beta_2", beta_2)?;
                 check("epsilon", epsilon, "a finite number above 0", epsilon > 0.0)?;
                 check(
                     "weight_decay",
@@ -126,15 +182,29 @@ impl OptimizerConfig {
                 )
             }
             Self::RmsProp { alpha, epsilon, .. } => {
-                check("alpha", alpha, "in [0, 1)", (0.0..1.0).contains(&alpha))?;
+                check_decay("alpha", alpha)?;
                 check("epsilon", epsilon, "a finite number above 0", epsilon > 0.0)
             }
-            Self::Sgd { momentum, .. } => check(
-                "momentum",
+            Self::Sgd { momentum, .. } => check_decay("momentum", momentum),
+            Self::Muon {
                 momentum,
-                "in [0, 1)",
-                (0.0..1.0).contains(&momentum),
-            ),
+                beta_1,
+                beta_2,
+                epsilon,
+                ..
+            } => {
+                check_decay("momentum", momentum)?;
+                check_decay("beta_1", beta_1)?;
+                check_decay("beta_2", beta_2)?;
+                check("epsilon", epsilon, "a finite number above 0", epsilon > 0.0)
+            }
         }
     }
+}
+
+/// Rows and columns of a parameter that Muon takes for a matrix.
+pub(super) fn matrix(shape: &[usize]) -> Option<[usize; 2]> {
+    let (rows, rest) = shape.split_first()?;
+    let columns = rest.iter().product();
+    (!rest.is_empty() && *rows > 1 && columns > 1).then_some([*rows, columns])
 }

@@ -10,8 +10,9 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 
 use super::OptimizerConfig;
+use super::config::matrix;
 use crate::game::{State, StateError};
-use crate::kernel::{AdamStep, RmsPropStep, adam_step, rms_prop_step, stays};
+use crate::kernel::{AdamStep, RmsPropStep, adam_step, orthogonalize, rms_prop_step, stays};
 
 /// An optimiser with its state, one entry per parameter.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl Optimizer {
             path: crate::game::Path::default(),
             group: &group_name,
             tensors: group,
-            count: self.config.moment_count(),
+            config: self.config,
             moments: HashMap::new(),
             used: 0,
             error: None,
@@ -126,17 +127,18 @@ impl Optimizer {
 }
 
 impl Update<'_> {
-    /// The flat parameter after the step. Both tensors are off the tape.
+    /// The flat parameter after the step. Both tensors are off the tape; `shape` is the parameter's.
     pub(crate) fn apply(
         &mut self,
         id: ParamId,
+        shape: &[usize],
         parameter: Tensor<1>,
         gradient: Tensor<1>,
     ) -> Tensor<1> {
         let optimizer = &mut *self.optimizer;
         let lr = optimizer.config.lr() * optimizer.lr_scale * optimizer.lr_factor;
         let moments = optimizer.moments.remove(&id).unwrap_or_else(|| {
-            (0..optimizer.config.moment_count())
+            (0..optimizer.config.moment_count(shape))
                 .map(|_| parameter.zeros_like())
                 .collect()
         });
@@ -175,6 +177,27 @@ impl Update<'_> {
             OptimizerConfig::Sgd { momentum, .. } => {
                 sgd(parameter, gradient, moments, scale, (lr, momentum))
             }
+            OptimizerConfig::Muon {
+                momentum,
+                beta_1,
+                beta_2,
+                epsilon,
+                ..
+            } => match matrix(shape) {
+                Some(size) => muon(parameter, gradient, moments, scale, (lr, momentum), size),
+                None => {
+                    let step = AdamStep {
+                        lr,
+                        beta_1,
+                        beta_2,
+                        epsilon,
+                        time: optimizer.time,
+                        weight_decay: 0.0,
+                        decoupled_decay: 0.0,
+                    };
+                    adam(parameter, gradient, moments, scale, &step)
+                }
+            },
         };
         optimizer.moments.insert(id, moments);
         parameter
@@ -230,6 +253,28 @@ fn sgd(
     )
 }
 
+/// A scale matters only where it is not finite: the length of the gradient has no effect on the step, but a scale
+/// that changes from step to step has one on the average.
+fn muon(
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    mut moments: Moments,
+    scale: Tensor<1>,
+    (lr, momentum): (f64, f64),
+    [rows, columns]: [usize; 2],
+) -> (Tensor<1>, Moments) {
+    let stays = stays(&scale, parameter.dims());
+    let old = moments.pop().expect("Muon keeps an average");
+    let average = old.clone() * momentum + gradient * scale * (1.0 - momentum);
+    let direction = orthogonalize(average.clone().reshape([rows, columns])).flatten(0, 1);
+    let length = lr * (rows.max(columns) as f64).sqrt();
+    let new = parameter.clone() - direction * length;
+    (
+        new.mask_where(stays.clone(), parameter),
+        vec![average.mask_where(stays, old)],
+    )
+}
+
 /// Paths and ids of the trainable parameters.
 fn parameter_ids<M: Module>(module: &M) -> Vec<(String, ParamId)> {
     #[derive(Default)]
@@ -257,7 +302,7 @@ struct LoadMoments<'a> {
     path: crate::game::Path,
     group: &'a str,
     tensors: &'a BTreeMap<String, TensorData>,
-    count: usize,
+    config: OptimizerConfig,
     moments: HashMap<ParamId, Moments>,
     used: usize,
     error: Option<StateError>,
@@ -284,13 +329,14 @@ impl ModuleVisitor for LoadMoments<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.join();
-        if self.count == 0 || !self.tensors.contains_key(&format!("{path}.0")) {
+        let count = self.config.moment_count(&param.base().dims());
+        if count == 0 || !self.tensors.contains_key(&format!("{path}.0")) {
             return; // a running statistic, or a parameter that never had a gradient
         }
         let value = param.base();
         let device = value.device().without_autodiff();
         let mut moments = Vec::new();
-        for index in 0..self.count {
+        for index in 0..count {
             let path = format!("{path}.{index}");
             let Some(data) = self.tensors.get(&path) else {
                 self.error = Some(StateError::MissingTensor {

@@ -75,6 +75,18 @@ pub fn lazy_optimizer(optimizer: OptimizerConfig, every: u64) -> OptimizerConfig
             *lr *= c;
             *momentum = momentum.powf(c);
         }
+        OptimizerConfig::Muon {
+            lr,
+            momentum,
+            beta_1,
+            beta_2,
+            ..
+        } => {
+            *lr *= c;
+            for decay in [momentum, beta_1, beta_2] {
+                *decay = decay.powf(c);
+            }
+        }
     }
     lazy
 }

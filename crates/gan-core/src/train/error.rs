@@ -106,7 +106,7 @@ fn advice(error: &io::Error) -> &'static str {
 pub enum CheckpointError {
     /// The operating system said no. Checkpoints written before are as they were.
     #[error(
-        "{}: cannot write the checkpoint {name}: {source}{}; earlier checkpoints are intact",
+        "{}: cannot write the checkpoint {name}: {source}{}; those before it, if any, are intact",
         .folder.display(),
         advice(.source)
     )]

@@ -51,19 +51,19 @@ impl RunDir {
             // Two runs of different names would not collide, so the number itself is claimed with
             // a folder; whoever claims it after it was used sees the run and goes on.
             let claim = root.join(format!(".{number:05}"));
+            let path = root.join(format!("{number:05}-{name}"));
             match fs::create_dir(&claim) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     number += 1;
                     continue;
                 }
-                claimed => claimed.map_err(RunDirError::io(&claim, "create the folder"))?,
+                claimed => claimed.map_err(RunDirError::io(&path, "create the folder"))?,
             }
             if next_number(root)? > number {
                 let _ = fs::remove_dir(&claim);
                 number = next_number(root)?;
                 continue;
             }
-            let path = root.join(format!("{number:05}-{name}"));
             fs::rename(&claim, &path).map_err(RunDirError::io(&path, "create the folder"))?;
             let run = Self { path };
             run.make_folders()?;

@@ -190,7 +190,7 @@ fn a_read_only_disk_is_named() {
     assert!(
         error
             .to_string()
-            .contains("disk/.00001: cannot create the folder"),
+            .contains("disk/00001-x: cannot create the folder"),
         "{error}"
     );
     let good = checkpoints.latest_good().unwrap().good.unwrap();

@@ -396,7 +396,7 @@ fn bad_configurations_say_what_to_do() {
         (
             9,
             LoaderConfig::new(10),
-            "batch_size: 10 is more than the 9 pictures of counting; use",
+            "batch_size: 10 is more than there are pictures in counting, 9; use",
         ),
         (
             9,

@@ -63,6 +63,10 @@ pub fn open(
             Ok(Arc::new(ImageArchive::open(path, options)?))
         }
         [0, 0, ..] | [0x1f, 0x8b, ..] => Ok(Arc::new(IdxPictures::open(path, None, channels)?)),
+        [0x89, b'P', b'N', b'G'] | [0xff, 0xd8, 0xff, _] => Err(DataError::not_found(
+            path,
+            "is a picture by itself; name a folder of pictures",
+        )),
         _ => {
             let message = format!(
                 "is neither a zip archive nor an IDX file of pictures; name {}",
@@ -269,11 +273,11 @@ mod tests {
         }
         let file = root.path().join("x.png");
         fs::write(&file, flat_png(1, 1, [0; 3])).unwrap();
-        assert!(
-            refusal(&file).contains("x.png: is neither a zip"),
-            "{}",
-            refusal(&file)
-        );
+        let text = refusal(&file);
+        assert!(text.contains("x.png: is a picture by itself"), "{text}");
+        fs::write(&file, "text").unwrap();
+        let text = refusal(&file);
+        assert!(text.contains("x.png: is neither a zip"), "{text}");
         fs::write(&file, "").unwrap();
         assert!(refusal(&file).contains("is empty"));
     }

@@ -11,6 +11,7 @@ pub(crate) mod linear;
 pub(crate) mod matrix_product;
 pub(crate) mod node;
 pub(crate) mod norm;
+pub(crate) mod orthogonal;
 pub(crate) mod packing;
 pub(crate) mod pixel_norm;
 pub(crate) mod pool;

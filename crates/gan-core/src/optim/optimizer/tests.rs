@@ -8,6 +8,8 @@ use super::*;
 struct Net {
     a: Param<Tensor<1>>,
     b: Param<Tensor<2>>,
+    /// The only one that Muon takes for a matrix.
+    a_square: Param<Tensor<2>>,
 }
 
 fn net() -> Net {
@@ -15,6 +17,7 @@ fn net() -> Net {
     Net {
         a: Param::from_tensor(Tensor::from_floats([0.5, -1.0], &device)),
         b: Param::from_tensor(Tensor::from_floats([[2.0], [3.0], [-0.25]], &device)),
+        a_square: Param::from_tensor(Tensor::from_floats([[1.0, 0.5], [-2.0, 0.1]], &device)),
     }
 }
 
@@ -30,7 +33,7 @@ impl ModuleMapper for Apply<'_> {
             let shape = value.dims();
             let flat: Tensor<1> = value.inner().flatten(0, D - 1);
             let gradient = flat.clone() * 0.5 + self.gradient;
-            let new = self.update.apply(id, flat, gradient).reshape(shape);
+            let new = self.update.apply(id, &shape, flat, gradient).reshape(shape);
             Tensor::from_inner(new).require_grad()
         })
     }
@@ -45,7 +48,9 @@ fn step(optimizer: &mut Optimizer, net: Net, gradient: f64, scale: f32) -> Net {
 
 fn values(net: &Net) -> Vec<f64> {
     let mut values = net.a.val().into_data().try_to_vec::<f32>().unwrap();
-    values.extend(net.b.val().into_data().try_to_vec::<f32>().unwrap());
+    for matrix in [&net.b, &net.a_square] {
+        values.extend(matrix.val().into_data().try_to_vec::<f32>().unwrap());
+    }
     values.into_iter().map(f64::from).collect()
 }
 
@@ -79,6 +84,16 @@ fn configs() -> [OptimizerConfig; 5] {
             momentum: 0.9,
         },
     ]
+}
+
+fn muon() -> OptimizerConfig {
+    OptimizerConfig::Muon {
+        lr: 0.1,
+        momentum: 0.5,
+        beta_1: 0.5,
+        beta_2: 0.9,
+        epsilon: 1e-8,
+    }
 }
 
 /// PyTorch's formulas, one number at a time, in f64.
@@ -121,6 +136,7 @@ fn by_hand(config: OptimizerConfig, mut p: f64, gradients: &[f64]) -> f64 {
                 m = momentum * m + g;
                 p -= lr * m;
             }
+            OptimizerConfig::Muon { .. } => panic!("takes matrices"),
         }
     }
     p
@@ -146,9 +162,58 @@ fn five_steps_match_the_formulas() {
     }
 }
 
+/// A column is no matrix.
+#[test]
+fn muon_is_adam_where_there_is_no_matrix() {
+    let adam = OptimizerConfig::adam(0.1, 0.5, 0.9);
+    let [ours, wanted] = [muon(), adam].map(|config| {
+        let mut optimizer = Optimizer::new(config);
+        let net = step(&mut optimizer, net(), 1.0, 1.0);
+        values(&step(&mut optimizer, net, -0.3, 1.0))
+    });
+    assert_eq!(ours[..5], wanted[..5]);
+    assert_ne!(ours[5..], wanted[5..]);
+    let sizes: [&[usize]; 6] = [&[], &[4], &[1, 4], &[4, 1, 1, 1], &[4, 2], &[3, 2, 2, 2]];
+    let counts = sizes.map(|shape| muon().moment_count(shape));
+    assert_eq!(counts, [2, 2, 2, 2, 1, 1]);
+    assert_eq!(muon().memory(&net()), 2 * 5 + 4);
+}
+
+/// A gradient `diag(3, 1) Q` with rotations `Q`: the steps are all `lr √2 φ Q` with `φ` of both singular values.
+#[test]
+fn muon_moves_along_the_nearest_orthogonal_matrix() {
+    let (sine, cosine) = 0.3f32.sin_cos();
+    let device = Device::flex();
+    let gradient = Tensor::<1>::from_floats([3.0 * cosine, -3.0 * sine, sine, cosine], &device);
+    let id = ParamId::new();
+    let mut optimizer = Optimizer::new(muon());
+    let mut parameter = Tensor::<1>::zeros([4], &device);
+    for round in 1..=3 {
+        let mut update = optimizer.begin(Tensor::ones([1], &device));
+        let before = parameter.clone();
+        parameter = update.apply(id, &[2, 2], parameter, gradient.clone());
+        let step = (before - parameter.clone()) / (0.1 * 2f64.sqrt());
+        let step = step.into_data().try_to_vec::<f32>().unwrap();
+        // In its own rows, whatever the length: that of the average grows with the rounds.
+        let along = [
+            step[0] * cosine - step[1] * sine,
+            step[2] * sine + step[3] * cosine,
+        ];
+        let across = [
+            step[0] * sine + step[1] * cosine,
+            step[2] * cosine - step[3] * sine,
+        ];
+        assert!(
+            along.iter().all(|x| (0.65..1.25).contains(x)),
+            "{round}: {along:?}"
+        );
+        assert!(across.iter().all(|x| x.abs() < 1e-5), "{round}: {across:?}");
+    }
+}
+
 #[test]
 fn a_bad_step_leaves_weights_and_moments_alone() {
-    for config in configs() {
+    for config in configs().into_iter().chain([muon()]) {
         let mut optimizer = Optimizer::new(config);
         let net = step(&mut optimizer, net(), 1.0, 1.0);
         let mut before = State::default();
@@ -164,7 +229,7 @@ fn a_bad_step_leaves_weights_and_moments_alone() {
 
 #[test]
 fn a_restored_optimizer_goes_on_to_the_bit() {
-    for config in configs() {
+    for config in configs().into_iter().chain([muon()]) {
         let mut optimizer = Optimizer::new(config);
         optimizer.scale_learning_rate(0.5);
         let original = step(&mut optimizer, net(), 1.0, 1.0);
@@ -174,6 +239,7 @@ fn a_restored_optimizer_goes_on_to_the_bit() {
         let copy = Net {
             a: Param::from_tensor(original.a.val().detach()),
             b: Param::from_tensor(original.b.val().detach()),
+            a_square: Param::from_tensor(original.a_square.val().detach()),
         };
         assert_ne!(copy.a.id, original.a.id);
         let mut other = Optimizer::new(config);
@@ -245,12 +311,14 @@ fn numbers_out_of_range_are_named() {
     };
     bad(rms(f64::NAN, 1e-8), "alpha");
     bad(rms(0.9, 0.0), "epsilon");
-    assert!(configs().iter().all(|config| config.validate().is_ok()));
+    bad(OptimizerConfig::muon(0.1, 1.0), "momentum");
+    let good = |config: OptimizerConfig| config.validate().is_ok();
+    assert!(configs().into_iter().chain([muon()]).all(good));
 }
 
 #[test]
 fn settings_come_back_from_a_file_and_unknown_fields_are_refused() {
-    for config in configs() {
+    for config in configs().into_iter().chain([muon()]) {
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(
             serde_json::from_str::<OptimizerConfig>(&text).unwrap(),
