@@ -57,10 +57,9 @@ impl Work {
         self.names.len().div_ceil(self.chunk)
     }
 
-    /// What the results of one call are called.
+    /// What the results of a chunk are called; beyond the last one there are none.
     pub fn names_of(&self, chunk: usize) -> &[String] {
-        let first = chunk * self.chunk;
-        &self.names[first..self.names.len().min(first + self.chunk)]
+        self.names.chunks(self.chunk).nth(chunk).unwrap_or_default()
     }
 }
 
@@ -204,7 +203,7 @@ impl Translator {
         })
     }
 
-    /// The pictures of `work` from `start` on, as many as are made at a time. Holes and dropout are drawn
+    /// Chunk `chunk` of the pictures of `work`, from 0. Holes and dropout are drawn
     /// from `seed`, for each picture by itself.
     ///
     /// # Errors

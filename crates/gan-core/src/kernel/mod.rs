@@ -24,4 +24,6 @@ pub use orthogonal::orthogonalize;
 pub(crate) use pass::Pass;
 pub use pool::{Pool, mean_pool, pool2d};
 pub(crate) use update::stays;
-pub use update::{AdamStep, RmsPropStep, adam_step, lerp, rms_prop_step, sum_of_squares};
+pub use update::{
+    AdamStep, MuonStep, RmsPropStep, adam_step, lerp, muon_step, rms_prop_step, sum_of_squares,
+};

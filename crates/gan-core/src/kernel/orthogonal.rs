@@ -10,12 +10,10 @@ pub(crate) const COEFFICIENTS: [f64; 3] = [3.4445, -4.775, 2.0315];
 /// Times that the polynomial is applied; five in its authors' code.
 pub(crate) const STEPS: usize = 5;
 
-/// Added to a length that may be 0.
-pub(crate) const TINY: f32 = 1e-30;
-
-/// For `x = U Σ Vᵀ`: `U φ(Σ / |Σ|) Vᵀ`, where `φ` is the Newton–Schulz polynomial of
-/// [Muon](crate::optim::OptimizerConfig::Muon), five times. Singular values above a five-hundredth of the length
-/// of `x` come out between 0.7 and 1.2; zeros stay zeros. A value that is not finite makes all of them so.
+/// For `x = U Σ Vᵀ`: `U φ(Σ / (|Σ| + epsilon)) Vᵀ`, where `φ` is the Newton–Schulz polynomial of
+/// [Muon](crate::optim::OptimizerConfig::Muon), five times. Singular values above a five-hundredth of that length
+/// come out between 0.68 and 1.21; those of a matrix much shorter than `epsilon`, 0 at the end, near 0. A value
+/// that is not finite makes all of them so.
 ///
 /// The products are of matrices as high and wide as the shorter side of `x`: `X Xᵀ` becomes `P² X Xᵀ` when `X`
 /// becomes `P X`, as a polynomial `P` of `X Xᵀ` commutes with it.
@@ -24,36 +22,37 @@ pub(crate) const TINY: f32 = 1e-30;
 ///
 /// - x: `[rows, columns]`
 /// - output: the same
-pub fn orthogonalize(x: Tensor<2>) -> Tensor<2> {
-    let [rows, columns] = x.dims();
-    if rows > columns {
-        return orthogonalize(x.transpose()).transpose();
-    }
+pub fn orthogonalize(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if super::flex::is_flex(&x) && super::flex::orthogonal::is_fast() {
-        return super::flex::orthogonal::orthogonalize(x);
+        return super::flex::orthogonal::orthogonalize(x, epsilon);
     }
-    plain_orthogonalize(x)
+    plain_orthogonalize(x, epsilon)
 }
 
-/// [`orthogonalize`] in Burn's own operations, for a matrix that is no higher than wide.
-fn plain_orthogonalize(x: Tensor<2>) -> Tensor<2> {
-    let length = x.clone().square().sum().sqrt() + TINY;
-    let x = x / length.reshape([1, 1]);
-    let [a, b, c] = COEFFICIENTS;
-    let one = Tensor::eye(x.dims()[0], &x.device());
-    let mut squares = x.clone().matmul(x.clone().transpose());
-    let mut factor: Option<Tensor<2>> = None;
-    for _ in 0..STEPS {
-        let step =
-            one.clone() * a + squares.clone() * b + squares.clone().matmul(squares.clone()) * c;
-        squares = step.clone().matmul(squares).matmul(step.clone());
-        factor = Some(match factor {
-            Some(factor) => step.matmul(factor),
-            None => step,
-        });
+/// [`orthogonalize`] in Burn's own operations.
+fn plain_orthogonalize(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    if rows > columns {
+        return plain_orthogonalize(x.transpose(), epsilon).transpose();
     }
-    factor.expect("there are steps").matmul(x)
+    let length = x.clone().square().sum().sqrt() + epsilon;
+    let x = x / length.reshape([1, 1]);
+    let one = Tensor::eye(rows, &x.device());
+    let [a, b, c] = COEFFICIENTS;
+    let polynomial = |squares: &Tensor<2>| {
+        let fourth = squares.clone().matmul(squares.clone());
+        one.clone() * a + squares.clone() * b + fourth * c
+    };
+    let mut squares = x.clone().matmul(x.clone().transpose());
+    let mut last = polynomial(&squares);
+    let mut factor = last.clone();
+    for _ in 1..STEPS {
+        squares = last.clone().matmul(squares).matmul(last);
+        last = polynomial(&squares);
+        factor = last.clone().matmul(factor);
+    }
+    factor.matmul(x)
 }
 
 #[cfg(test)]
@@ -92,6 +91,16 @@ mod tests {
         sigma.iter().map(of).collect()
     }
 
+    const EPSILON: f64 = 1e-8;
+
+    fn ours(x: &Tensor<2>) -> Tensor<2> {
+        orthogonalize(x.clone(), EPSILON)
+    }
+
+    fn plain(x: &Tensor<2>) -> Tensor<2> {
+        plain_orthogonalize(x.clone(), EPSILON)
+    }
+
     fn assert_near(found: Tensor<2>, wanted: Tensor<2>) {
         let largest = (found - wanted).abs().max().into_scalar::<f32>();
         assert!(largest < 2e-4, "{largest}");
@@ -103,26 +112,36 @@ mod tests {
         let x = with_singular_values(&sigma);
         let wanted = with_singular_values(&phi(&sigma));
         assert!(phi(&sigma)[..10].iter().all(|s| (0.65..1.25).contains(s)));
-        assert_near(orthogonalize(x.clone()), wanted.clone());
-        assert_near(plain_orthogonalize(x.clone()), wanted.clone());
-        assert_near(orthogonalize(x.transpose()), wanted.transpose());
+        let turned = x.clone().transpose();
+        for of in [ours, plain] {
+            assert_near(of(&x), wanted.clone());
+            assert_near(of(&turned), wanted.clone().transpose());
+        }
     }
 
     #[test]
-    fn the_length_has_no_effect() {
+    fn the_length_has_no_effect_until_it_is_as_short_as_epsilon() {
         let x: Tensor<2> = Stream::new(1, "x", 0).normal([7, 33], &Device::flex());
-        let wanted = orthogonalize(x.clone());
-        for factor in [1e-12, 1e9] {
-            assert_near(orthogonalize(x.clone() * factor), wanted.clone());
+        for of in [ours, plain] {
+            let wanted = of(&x);
+            for factor in [1e-4, 1e9] {
+                assert_near(of(&(x.clone() * factor)), wanted.clone());
+            }
+            // Squares of the last two are 0 in `f32`.
+            for factor in [1e-15, 1e-25, 1e-35] {
+                assert_near(of(&(x.clone() * factor)), x.zeros_like());
+            }
         }
     }
 
     #[test]
     fn zeros_stay_and_what_is_not_finite_is_everywhere() {
         let zeros = Tensor::<2>::zeros([3, 5], &Device::flex());
-        assert_near(orthogonalize(zeros.clone()), zeros);
         let bad = Tensor::<2>::from_floats([[1.0, f32::NAN], [0.0, 2.0]], &Device::flex());
-        let values = orthogonalize(bad).into_data().try_to_vec::<f32>().unwrap();
-        assert!(values.iter().all(|value| value.is_nan()));
+        for of in [ours, plain] {
+            assert_near(of(&zeros), zeros.clone());
+            let values = of(&bad).into_data().try_to_vec::<f32>().unwrap();
+            assert!(values.iter().all(|value| value.is_nan()));
+        }
     }
 }

@@ -1,9 +1,12 @@
-//! Updates of parameters in one pass over memory instead of one pass per operation.
+//! Updates of parameters in one pass over memory instead of one pass per operation; Muon, which multiplies
+//! matrices, in a few.
 //!
 //! A step of Adam is limited by memory: 16 bytes in and 12 out per parameter. Written with tensor
 //! operations it moves several times that.
 
 use burn::prelude::*;
+
+use super::orthogonalize;
 
 /// The numbers of one step of Adam (Algorithm 1 of [Kingma and Ba](https://arxiv.org/abs/1412.6980))
 /// or AdamW ([Loshchilov and Hutter](https://arxiv.org/abs/1711.05101)).
@@ -131,6 +134,66 @@ pub(crate) fn plain_rms_prop_step<const D: usize>(
     )
 }
 
+/// The numbers of one step of [Muon](crate::optim::OptimizerConfig::Muon).
+#[derive(Clone, Copy, Debug)]
+pub struct MuonStep {
+    /// Learning rate of this step: the root mean square of what a parameter moves by, nearly.
+    pub lr: f64,
+    /// Decay of the averaged gradient.
+    pub momentum: f64,
+    /// Added to the length of the averaged gradient: one much shorter moves the parameter less.
+    pub epsilon: f64,
+    /// Rows and columns of the parameter as a matrix.
+    pub size: [usize; 2],
+}
+
+impl MuonStep {
+    /// What an orthogonal matrix is multiplied by.
+    pub(crate) fn length(&self) -> f64 {
+        self.lr * (self.size[0].max(self.size[1]) as f64).sqrt()
+    }
+}
+
+/// One step of Muon: `(parameter, averaged gradient)` after it, both flat. `scale` as in [`adam_step`].
+///
+/// # Panics
+///
+/// Panics if the parameter is not as large as the step says.
+pub fn muon_step(
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    average: Tensor<1>,
+    scale: Tensor<1>,
+    step: &MuonStep,
+) -> (Tensor<1>, Tensor<1>) {
+    let [length] = parameter.dims();
+    assert_eq!(length, step.size[0] * step.size[1], "muon_step: values");
+    #[cfg(feature = "flex")]
+    if super::flex::is_flex(&parameter) && super::flex::orthogonal::is_fast() {
+        return super::flex::update::muon_step(parameter, gradient, average, scale, step);
+    }
+    plain_muon_step(parameter, gradient, average, scale, step)
+}
+
+/// [`muon_step`] in Burn's own operations.
+pub(crate) fn plain_muon_step(
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    average: Tensor<1>,
+    scale: Tensor<1>,
+    step: &MuonStep,
+) -> (Tensor<1>, Tensor<1>) {
+    let stays = stays(&scale, parameter.dims());
+    let new_average = average.clone() * step.momentum + gradient * scale * (1.0 - step.momentum);
+    let direction =
+        orthogonalize(new_average.clone().reshape(step.size), step.epsilon).flatten(0, 1);
+    let new = parameter.clone() - direction * step.length();
+    (
+        new.mask_where(stays.clone(), parameter),
+        new_average.mask_where(stays, average),
+    )
+}
+
 /// `average · decay + online · (1 − decay)`.
 pub fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay: f64) -> Tensor<D> {
     #[cfg(feature = "flex")]
@@ -238,6 +301,31 @@ mod tests {
         }
     }
 
+    /// Longer than one task, wide and high.
+    #[test]
+    fn the_kernel_of_muon_agrees_with_plain_operations() {
+        for size in [[80, 500], [500, 80], [2, 3]] {
+            let random = |name| random(name).narrow(0, 0, size[0] * size[1]);
+            let (p, g, m) = (random("p"), random("g"), random("m"));
+            let step = MuonStep {
+                lr: 0.1,
+                momentum: 0.7,
+                epsilon: 1e-8,
+                size,
+            };
+            for scale in [0.5, f32::NAN] {
+                let kernel = muon_step(p.clone(), g.clone(), m.clone(), one(scale), &step);
+                let plain = plain_muon_step(p.clone(), g.clone(), m.clone(), one(scale), &step);
+                for (a, b) in values(&kernel.0).iter().zip(values(&plain.0)) {
+                    assert!((a - b).abs() < 1e-4, "{size:?}: {a} is not {b}");
+                }
+                close(&kernel.1, &plain.1);
+                let has_moved = values(&kernel.0) != values(&p) && values(&kernel.1) != values(&m);
+                assert_eq!(has_moved, scale.is_finite());
+            }
+        }
+    }
+
     #[test]
     fn tensors_that_somebody_else_holds_are_not_written() {
         let (p, g, m, v) = (random("p"), random("g"), random("m"), random("v").square());
@@ -250,6 +338,14 @@ mod tests {
             &step(1),
         );
         let _ = lerp(p.clone(), g.clone(), 0.5);
+        let size = [1, LENGTH];
+        let step = MuonStep {
+            lr: 0.1,
+            momentum: 0.5,
+            epsilon: 1e-8,
+            size,
+        };
+        let _ = muon_step(p.clone(), g.clone(), m.clone(), one(1.0), &step);
         assert_eq!([&p, &g, &m, &v].map(values), before);
     }
 

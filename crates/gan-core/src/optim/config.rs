@@ -54,15 +54,17 @@ pub enum OptimizerConfig {
         #[serde(default)]
         momentum: f64,
     },
-    /// Muon, [Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/): a weight of a convolution or of a
-    /// dense layer moves along the [nearest orthogonal matrix](crate::kernel::orthogonalize) to its averaged
-    /// gradient, so that every direction that a layer knows gets its share of a step; everything else by Adam.
+    /// Muon, [Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/): a parameter with two dimensions or
+    /// more, the weight of a convolution or of a dense layer, moves along the
+    /// [nearest orthogonal matrix](crate::kernel::orthogonalize) to its averaged gradient, so that every direction
+    /// that a layer knows gets its share of a step; everything else by Adam.
     ///
-    /// A weight is taken as a matrix of its first dimension by all others; one with a single row or column is no
-    /// matrix. A step is scaled by `lr · √max(rows, columns)`: its root mean square is `lr`, about that of
+    /// A parameter is taken as a matrix of its first dimension by all others; one with a single row or column is
+    /// no matrix. A step is scaled by `lr · √max(rows, columns)`: its root mean square is `lr`, about that of
     /// Adam with β₁ = 0, so that one learning rate serves both
     /// ([Liu et al. 2025](https://arxiv.org/abs/2502.16982) have a fifth of it).
-    /// Differs from its authors' code: no Nesterov momentum, and first and last layers are no exception.
+    /// Differs from its authors' code: no Nesterov momentum, and first and last layers
+    /// and tables of embeddings are no exception.
     Muon {
         /// Learning rate, of matrices and of all else.
         lr: f64,
@@ -73,7 +75,7 @@ pub enum OptimizerConfig {
         beta_1: f64,
         /// Adam's decay of the second moment.
         beta_2: f64,
-        /// Adam's epsilon.
+        /// Adam's epsilon, and what is added to the length of an averaged gradient before it is divided by it.
         epsilon: f64,
     },
 }
@@ -128,14 +130,33 @@ impl OptimizerConfig {
         count.1
     }
 
+    /// What moves a parameter of this shape: Adam, where Muon finds no matrix.
+    pub(super) fn for_shape(self, shape: &[usize]) -> Self {
+        match self {
+            Self::Muon {
+                lr,
+                beta_1,
+                beta_2,
+                epsilon,
+                ..
+            } if matrix(shape).is_none() => Self::Adam {
+                lr,
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay: 0.0,
+            },
+            other => other,
+        }
+    }
+
     /// Numbers that it remembers for every value of a parameter of this shape.
     pub(crate) fn moment_count(&self, shape: &[usize]) -> usize {
-        match self {
+        match self.for_shape(shape) {
             Self::Adam { .. } | Self::AdamW { .. } => 2,
-            Self::Muon { .. } if matrix(shape).is_some() => 1,
-            Self::Muon { .. } => 2,
+            Self::Muon { .. } => 1,
             Self::RmsProp { .. } => 1,
-            Self::Sgd { momentum, .. } => usize::from(*momentum != 0.0),
+            Self::Sgd { momentum, .. } => usize::from(momentum != 0.0),
         }
     }
 

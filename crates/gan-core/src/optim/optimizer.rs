@@ -12,7 +12,7 @@ use burn::tensor::TensorData;
 use super::OptimizerConfig;
 use super::config::matrix;
 use crate::game::{State, StateError};
-use crate::kernel::{AdamStep, RmsPropStep, adam_step, orthogonalize, rms_prop_step, stays};
+use crate::kernel::{AdamStep, MuonStep, RmsPropStep, adam_step, muon_step, rms_prop_step, stays};
 
 /// An optimiser with its state, one entry per parameter.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Optimizer {
     moments: HashMap<ParamId, Moments>,
 }
 
-/// The running moments of one parameter, flat: an update does not care about shapes.
+/// The running moments of one parameter, flat, whatever its shape.
 type Moments = Vec<Tensor<1>>;
 
 /// One step, applied parameter by parameter.
@@ -143,7 +143,8 @@ impl Update<'_> {
                 .collect()
         });
         let scale = self.scale.clone();
-        let (parameter, moments) = match optimizer.config {
+        let config = optimizer.config.for_shape(shape);
+        let (parameter, moments) = match config {
             OptimizerConfig::Adam {
                 beta_1,
                 beta_2,
@@ -158,15 +159,21 @@ impl Update<'_> {
                 weight_decay,
                 ..
             } => {
-                let is_decoupled = matches!(optimizer.config, OptimizerConfig::AdamW { .. });
+                let is_decoupled = matches!(config, OptimizerConfig::AdamW { .. });
+                let (weight_decay, decoupled_decay) = if is_decoupled {
+                    (0.0, weight_decay)
+                } else {
+                    (weight_decay, 0.0)
+                };
+                let time = optimizer.time;
                 let step = AdamStep {
                     lr,
                     beta_1,
                     beta_2,
                     epsilon,
-                    time: optimizer.time,
-                    weight_decay: if is_decoupled { 0.0 } else { weight_decay },
-                    decoupled_decay: if is_decoupled { weight_decay } else { 0.0 },
+                    time,
+                    weight_decay,
+                    decoupled_decay,
                 };
                 adam(parameter, gradient, moments, scale, &step)
             }
@@ -178,26 +185,16 @@ impl Update<'_> {
                 sgd(parameter, gradient, moments, scale, (lr, momentum))
             }
             OptimizerConfig::Muon {
-                momentum,
-                beta_1,
-                beta_2,
-                epsilon,
-                ..
-            } => match matrix(shape) {
-                Some(size) => muon(parameter, gradient, moments, scale, (lr, momentum), size),
-                None => {
-                    let step = AdamStep {
-                        lr,
-                        beta_1,
-                        beta_2,
-                        epsilon,
-                        time: optimizer.time,
-                        weight_decay: 0.0,
-                        decoupled_decay: 0.0,
-                    };
-                    adam(parameter, gradient, moments, scale, &step)
-                }
-            },
+                momentum, epsilon, ..
+            } => {
+                let step = MuonStep {
+                    lr,
+                    momentum,
+                    epsilon,
+                    size: matrix(shape).expect("Muon only moves matrices"),
+                };
+                muon(parameter, gradient, moments, scale, &step)
+            }
         };
         optimizer.moments.insert(id, moments);
         parameter
@@ -253,26 +250,16 @@ fn sgd(
     )
 }
 
-/// A scale matters only where it is not finite: the length of the gradient has no effect on the step, but a scale
-/// that changes from step to step has one on the average.
 fn muon(
     parameter: Tensor<1>,
     gradient: Tensor<1>,
     mut moments: Moments,
     scale: Tensor<1>,
-    (lr, momentum): (f64, f64),
-    [rows, columns]: [usize; 2],
+    step: &MuonStep,
 ) -> (Tensor<1>, Moments) {
-    let stays = stays(&scale, parameter.dims());
-    let old = moments.pop().expect("Muon keeps an average");
-    let average = old.clone() * momentum + gradient * scale * (1.0 - momentum);
-    let direction = orthogonalize(average.clone().reshape([rows, columns])).flatten(0, 1);
-    let length = lr * (rows.max(columns) as f64).sqrt();
-    let new = parameter.clone() - direction * length;
-    (
-        new.mask_where(stays.clone(), parameter),
-        vec![average.mask_where(stays, old)],
-    )
+    let average = moments.pop().expect("Muon keeps an average");
+    let (parameter, average) = muon_step(parameter, gradient, average, scale, step);
+    (parameter, vec![average])
 }
 
 /// Paths and ids of the trainable parameters.

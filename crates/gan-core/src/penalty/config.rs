@@ -181,6 +181,14 @@ mod tests {
             panic!("it was RMSProp")
         };
         assert!((alpha.powi(5) - 0.99f64.powi(4)).abs() < 1e-12);
+        let OptimizerConfig::Muon {
+            momentum, beta_2, ..
+        } = lazy_optimizer(OptimizerConfig::muon(0.1, 0.5), 4)
+        else {
+            panic!("it was Muon")
+        };
+        assert!((momentum.powi(5) - 0.5f64.powi(4)).abs() < 1e-12);
+        assert!((beta_2.powi(5) - 0.99f64.powi(4)).abs() < 1e-12);
     }
 
     #[test]

@@ -1,53 +1,60 @@
 //! [`orthogonalize`](crate::kernel::orthogonalize) on flex.
 
+use burn::backend::Flex;
 use burn::prelude::*;
 
 use super::contiguous;
 use super::matrix_product::{View, product};
 use super::node::{tensor, values};
-use crate::kernel::orthogonal::{COEFFICIENTS, STEPS, TINY};
+use super::update::sum_of_squares_of;
+use crate::kernel::orthogonal::{COEFFICIENTS, STEPS};
 
 pub(crate) use super::matrix_product::is_fast;
 
-/// `x` is no higher than wide.
-pub(crate) fn orthogonalize(x: Tensor<2>) -> Tensor<2> {
-    let [rows, columns] = x.dims();
+pub(crate) fn orthogonalize(x: Tensor<2>, epsilon: f64) -> Tensor<2> {
+    let size = x.dims();
     let x = contiguous(x);
-    let length = values(&x)
-        .iter()
-        .map(|x| f64::from(*x).powi(2))
-        .sum::<f64>();
-    let scale = 1.0 / (length.sqrt() as f32 + TINY);
-    let x: Vec<f32> = values(&x).iter().map(|x| x * scale).collect();
-    let wide = View::rows(&x, columns);
-    let mut squares = product(wide, wide.transposed(), [rows, columns, rows]);
-    let times = |a: &[f32], b: &[f32]| product(View::rows(a, rows), View::rows(b, rows), [rows; 3]);
-    let mut factor: Option<Vec<f32>> = None;
-    for step in 0..STEPS {
-        let polynomial = polynomial(&squares, &times(&squares, &squares), rows);
-        if step + 1 < STEPS {
-            squares = times(&times(&polynomial, &squares), &polynomial);
-        }
-        factor = Some(match factor {
-            Some(factor) => times(&polynomial, &factor),
-            None => polynomial,
-        });
-    }
-    let factor = factor.expect("there are steps");
-    let y = product(View::rows(&factor, rows), wide, [rows, rows, columns]);
-    Tensor::from_primitive::<burn::backend::Flex>(tensor(y, [rows, columns]))
+    Tensor::from_primitive::<Flex>(tensor(orthogonalized(values(&x), size, epsilon), size))
 }
 
-/// `a + b A + c A²`.
-fn polynomial(a: &[f32], a_squared: &[f32], rows: usize) -> Vec<f32> {
+/// The same of a matrix in memory, row by row.
+pub(crate) fn orthogonalized(x: &[f32], [rows, columns]: [usize; 2], epsilon: f64) -> Vec<f32> {
+    let scale = (1.0 / (sum_of_squares_of(x).sqrt() + epsilon)) as f32;
+    let x: Vec<f32> = x.iter().map(|x| x * scale).collect();
+    let x = View::rows(&x, columns);
+    if rows > columns {
+        let factor = factor(
+            product(x.transposed(), x, [columns, rows, columns]),
+            columns,
+        );
+        product(x, View::rows(&factor, columns), [rows, columns, columns])
+    } else {
+        let factor = factor(product(x, x.transposed(), [rows, columns, rows]), rows);
+        product(View::rows(&factor, rows), x, [rows, rows, columns])
+    }
+}
+
+/// What `x` is multiplied by on its shorter side, of `n`, if its product with itself is `squares`: symmetric.
+fn factor(mut squares: Vec<f32>, n: usize) -> Vec<f32> {
+    let times = |a: &[f32], b: &[f32]| product(View::rows(a, n), View::rows(b, n), [n; 3]);
+    let mut factor = polynomial(&squares, &times(&squares, &squares), n);
+    let mut last = factor.clone();
+    for _ in 1..STEPS {
+        squares = times(&times(&last, &squares), &last);
+        last = polynomial(&squares, &times(&squares, &squares), n);
+        factor = times(&last, &factor);
+    }
+    factor
+}
+
+/// `a + b A + c A²` for `n × n` matrices.
+fn polynomial(a: &[f32], a_squared: &[f32], n: usize) -> Vec<f32> {
     let [constant, linear, square] = COEFFICIENTS.map(|value| value as f32);
-    let mut sum: Vec<f32> = a
-        .iter()
-        .zip(a_squared)
+    let terms = a.iter().zip(a_squared);
+    let mut sum: Vec<f32> = terms
         .map(|(a, a_squared)| linear * a + square * a_squared)
         .collect();
-    sum.iter_mut()
-        .step_by(rows + 1)
-        .for_each(|value| *value += constant);
+    let diagonal = sum.iter_mut().step_by(n + 1);
+    diagonal.for_each(|value| *value += constant);
     sum
 }

@@ -1,13 +1,14 @@
-//! Parameter updates in place, in parallel, one pass.
+//! Parameter updates in place, in parallel, one pass over memory but for Muon, whose matrices are small.
 
 use burn::backend::Flex;
 use burn::prelude::*;
 
 use super::node::values;
+use super::orthogonal::orthogonalized;
 use super::simd::vectorised;
 use super::team::{map, share};
 use super::{Primitive, contiguous};
-use crate::kernel::{AdamStep, RmsPropStep};
+use crate::kernel::{AdamStep, MuonStep, RmsPropStep};
 
 /// Elements per task: 64 KiB of each array, so that a task's slices stay in the second-level cache.
 const CHUNK: usize = 16 * 1024;
@@ -125,6 +126,44 @@ pub(crate) fn rms_prop_step<const D: usize>(
     )
 }
 
+pub(crate) fn muon_step(
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    average: Tensor<1>,
+    scale: Tensor<1>,
+    step: &MuonStep,
+) -> (Tensor<1>, Tensor<1>) {
+    let scale = scale.into_scalar::<f32>();
+    if !scale.is_finite() {
+        return (parameter, average);
+    }
+    let (mut p, g) = (contiguous(parameter), contiguous(gradient));
+    let mut m = contiguous(average);
+    let momentum = step.momentum as f32;
+    let parts = slice_mut(&mut m).chunks_mut(CHUNK);
+    share(parts.zip(values(&g).chunks(CHUNK)), |(m, g)| {
+        vectorised(move || {
+            for (m, g) in m.iter_mut().zip(g) {
+                *m = *m * momentum + g * scale * (1.0 - momentum);
+            }
+        });
+    });
+    let direction = orthogonalized(values(&m), step.size, step.epsilon);
+    let length = step.length() as f32;
+    let parts = slice_mut(&mut p).chunks_mut(CHUNK);
+    share(parts.zip(direction.chunks(CHUNK)), |(p, direction)| {
+        vectorised(move || {
+            for (p, direction) in p.iter_mut().zip(direction) {
+                *p -= direction * length;
+            }
+        });
+    });
+    (
+        Tensor::from_primitive::<Flex>(p),
+        Tensor::from_primitive::<Flex>(m),
+    )
+}
+
 pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay: f64) -> Tensor<D> {
     let (mut a, o) = (contiguous(average), contiguous(online));
     let decay = decay as f32;
@@ -143,11 +182,15 @@ pub(crate) fn lerp<const D: usize>(average: Tensor<D>, online: Tensor<D>, decay:
 pub(crate) fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let device = x.device();
     let x = contiguous(x);
-    let chunks: Vec<&[f32]> = values(&x).chunks(CHUNK).collect();
+    Tensor::from_data([sum_of_squares_of(values(&x)) as f32], &device)
+}
+
+pub(crate) fn sum_of_squares_of(x: &[f32]) -> f64 {
+    let chunks: Vec<&[f32]> = x.chunks(CHUNK).collect();
     let parts = map(chunks.len(), |i| {
         f64::from(vectorised(|| squares(chunks[i])))
     });
-    Tensor::from_data([parts.iter().sum::<f64>() as f32], &device)
+    parts.iter().sum()
 }
 
 /// Sixteen running sums, so that the loop vectorises.
