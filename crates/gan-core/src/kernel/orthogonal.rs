@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 /// Coefficients of `p(σ) = 3.4445 σ − 4.775 σ³ + 2.0315 σ⁵`, which takes small singular values up fastest and
-/// leaves those near one between 0.7 and 1.2
+/// leaves those near one between 0.68 and 1.21
 /// ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)).
 pub(crate) const COEFFICIENTS: [f64; 3] = [3.4445, -4.775, 2.0315];
 
